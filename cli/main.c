@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* main - finds the subcommand and runs it. */
+#include "command.h"
+#include "output.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <verso/base.h>
+
+static const struct command *const commands[] = {
+#define COMMAND_ROW(name) &command_##name,
+    COMMAND_LIST(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static volatile sig_atomic_t interrupted_flag;
+
+bool interrupted(void)
+{
+    return interrupted_flag != 0;
+}
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted_flag = 1;
+}
+
+static void print_help(FILE *stream)
+{
+    fputs("verso - memory mapping, safe, fast and visible\n\n"
+          "  $ verso watch /usr/lib/x86_64-linux-gnu/libc.so.6\n\n"
+          "Commands:\n",
+          stream);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(stream, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`verso <command> --help` tells more; `verso --version` the version.\n"
+          "Exit codes: 0 yes or done, 1 checked and no, 2 trouble or bad usage.\n",
+          stream);
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+/* A handler without SA_RESTART, so that waiting calls end and loops get to look at interrupted(). */
+static void catch_interrupts(void)
+{
+    struct sigaction action = { 0 };
+
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, which output_finish() reports */
+}
+
+static int run(const struct command *command, int count, char **arguments)
+{
+    char **rest;
+    int rest_count;
+    int answer = options_parse(command, count, arguments, &rest_count, &rest);
+
+    return answer >= 0 ? answer : command->run(rest_count, rest);
+}
+
+int main(int count, char **arguments)
+{
+    const struct command *command;
+
+    if (count < 2) {
+        print_help(stderr);
+        return EXIT_TROUBLE;
+    }
+    if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0 ||
+        (strcmp(arguments[1], "help") == 0 && count == 2)) {
+        print_help(stdout);
+        return output_finish(EXIT_YES);
+    }
+    if (strcmp(arguments[1], "--version") == 0) {
+        printf("verso %s\n", verso_version());
+        return output_finish(EXIT_YES);
+    }
+    if (strcmp(arguments[1], "help") == 0) {
+        command = find(arguments[2]);
+        if (command) {
+            options_help(command);
+            return output_finish(EXIT_YES);
+        }
+        return trouble("no command is called '%s'; `verso --help` lists them", arguments[2]);
+    }
+    command = find(arguments[1]);
+    if (!command)
+        return trouble("no command is called '%s'; `verso --help` lists them", arguments[1]);
+    output_command_set(command->name);
+    catch_interrupts();
+    return output_finish(run(command, count - 1, arguments + 1));
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* verso.h - everything. One header per subject; read the one you need. */
+#ifndef VERSO_H
+#define VERSO_H
+
+#include <verso/base.h>     /* version, page size */
+#include <verso/error.h>    /* what went wrong, and what to do about it */
+#include <verso/features.h> /* what this machine can do */
+#include <verso/guard.h>    /* faults in maps, without dying */
+#include <verso/inspect.h>  /* seeing address spaces, pages, frames, caches, extents */
+#include <verso/map.h>      /* a range of a file as memory */
+#include <verso/pack.h>     /* thousands of files at once */
+#include <verso/window.h>   /* files larger than memory */
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * map.h - a range of a file, seen as memory. See also guard.h (faults), window.h (larger than memory), pack.h
+ * (thousands).
+ *
+ *     struct verso_map *map;
+ *     int error = verso_map_open("words.txt", NULL, &map);
+ *     if (error < 0)
+ *         return error;
+ *     fwrite(verso_map_data(map), 1, verso_map_bytes(map), stdout);
+ *     verso_map_close(map);
+ *
+ * Caveats, most bitten first:
+ *   - Text in a map does not end with a NUL. A file whose size is a multiple of the page size is followed by nothing at
+ * all: strlen() on it runs into the next mapping. Use verso_map_bytes().
+ *   - Whoever may write the file can change or cut it while you read. See "stability" below and guard.h.
+ *   - Stores reach other maps of the file at once, and the disk when the kernel likes. See verso_map_sync().
+ *   - A map is inherited by fork(): shared maps stay shared, private ones part on the next store.
+ *
+ * Everything works the same for files that the kernel can't map (pipes, /proc, most devices): they are read into
+ * private memory, and verso_map_info() says so. Empty files are empty maps: verso_map_bytes() is 0, the data pointer is
+ * not NULL.
+ */
+#ifndef VERSO_MAP_H
+#define VERSO_MAP_H
+
+#include <verso/base.h>
+#include <verso/error.h>
+
+VERSO_BEGIN_DECLS
+
+/* Opaque, so it may grow without an ABI break. */
+struct verso_map;
+
+enum verso_map_flags {
+    VERSO_MAP_WRITE = 1 << 0,     /* shared: stores reach the file. The file must be open (or openable) for both. */
+    VERSO_MAP_PRIVATE = 1 << 1,   /* copy-on-write: stores stay in this process; the file may be read-only */
+    VERSO_MAP_EXEC = 1 << 2,      /* readable and executable; with WRITE or PRIVATE refused: VERSO_E_WX */
+    VERSO_MAP_CREATE = 1 << 3,    /* make the file (mode 0600 unless given) when it is not there; with WRITE only */
+    VERSO_MAP_EXCLUSIVE = 1 << 4, /* with CREATE: -EEXIST when it is there; never follows a link */
+    VERSO_MAP_NOFOLLOW = 1 << 5,  /* -ELOOP when the last part of the path is a symbolic link */
+    VERSO_MAP_GROW = 1 << 6, /* reserve address space so that verso_map_resize() keeps the address; implies KEEP_FD */
+    VERSO_MAP_SPARSE =
+        1 << 7, /* with WRITE: leave holes; a store into one may meet a full disk (SIGBUS, see guard.h) */
+    VERSO_MAP_KEEP_FD = 1 << 8, /* keep a descriptor, so that sync, residency and resize need not open the file again */
+    VERSO_MAP_SUBSTITUTE = 1 << 9, /* a fault becomes zeros (guard.h); needs an installed guard; implies KEEP_FD */
+    VERSO_MAP_POPULATE = 1 << 10,  /* bring the pages in now; failures are errors of open */
+    VERSO_MAP_LOCK = 1 << 11,      /* and keep them in */
+    VERSO_MAP_HUGE =
+        1 << 12, /* huge pages where they can be had: hugetlb, else THP, else base; verso_map_info() says */
+    VERSO_MAP_NO_CORE = 1 << 13, /* leave it out of core dumps */
+    VERSO_MAP_NO_FORK = 1 << 14, /* a child does not get it */
+    VERSO_MAP_DURABLE = 1 << 15, /* DAX: stores are durable without sync (MAP_SYNC); VERSO_E_UNSUPPORTED elsewhere */
+};
+
+/*
+ * How safe the content is from others, best last and dearest last. Ask for the lowest rung you accept in
+ * options.stability; the map takes the first from there up that this file, file system and privilege allow, and
+ * verso_map_info() says which and why.
+ */
+enum verso_map_stability {
+    VERSO_MAP_RAW = 0,     /* default: the file itself; it may change or be cut at any time */
+    VERSO_MAP_GUARDED = 1, /* the file itself; cuts and I/O errors become zeros and a torn mark (SUBSTITUTE) */
+    VERSO_MAP_LEASED =
+        2, /* the file itself; writers wait until you settle, or the system's lease-break-time runs out */
+    VERSO_MAP_SNAPSHOT = 3, /* a reflink: same blocks, own file; nobody else can reach it. Instant on xfs and btrfs */
+    VERSO_MAP_COPY = 4,     /* a sealed copy in memory: nobody can change it, not even this process */
+};
+
+/* What to map and how. Start from VERSO_MAP_OPTIONS_INIT; 0 always means "the default". */
+struct verso_map_options {
+    size_t struct_bytes;     /* set by the INIT macro; lets this struct grow */
+    uint64_t offset_bytes;   /* first byte wanted; any, need not be page-aligned */
+    uint64_t length_bytes;   /* 0: up to the end of the file */
+    uint64_t span_bytes;     /* with GROW: address space to reserve; 0: 1/16 of the address space, at most 8 TiB */
+    uint64_t copy_bytes_max; /* most to copy for COPY, or to read in of a pipe or device; 0: 1 GiB */
+    void *address;      /* exactly there, page-aligned like the offset, only where nothing stands; NULL: anywhere */
+    const char *name;   /* shown in /proc/PID/maps for memory without a file; NULL: "verso" */
+    unsigned flags;     /* enum verso_map_flags */
+    unsigned stability; /* enum verso_map_stability: the lowest rung accepted */
+    unsigned mode;      /* with CREATE: permission bits; 0: 0600 */
+    int timeout_ms;     /* how long to wait for a pipe's or device's next bytes; 0: for ever */
+};
+#define VERSO_MAP_OPTIONS_INIT                                               \
+    {                                                                        \
+        sizeof(struct verso_map_options), 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0 \
+    }
+
+/**
+ * verso_map_open()    - map a range of a file
+ * verso_map_open_fd() - the same for an open descriptor
+ * @path, @fd, @options: what to map; NULL options map the whole file read-only
+ * @out_map:             the new map; untouched on error
+ *
+ * Units:   bytes. Pages are an inside matter; you see exactly the range you asked for.
+ * Owns:    you own *out_map until verso_map_close(). @path, @fd and @options are borrowed; @fd stays yours, open and,
+ * for mapped files, at its position. Errors:  VERSO_E_OPTIONS, VERSO_E_WX; VERSO_E_RANGE (offset or length past the
+ * end, or past what a pipe gave); VERSO_E_OVERFLOW; VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); -EISDIR;
+ * -EEXIST (something stands at address, or EXCLUSIVE); -ENOSPC (holes of a file opened for writing could not be given
+ * disk space); VERSO_E_UNSUPPORTED (no rung at or above stability could be had); VERSO_E_GUARD (SUBSTITUTE without the
+ * guard); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise. Threads: any. Many threads may use one
+ * map; open, resize, remap, refresh, settle and close are for one at a time. Source:  mmap(2) ERRORS and NOTES;
+ * POSIX.1-2017 mmap.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_open(const char *path, const struct verso_map_options *options,
+                                              struct verso_map **out_map);
+VERSO_API VERSO_MUST_CHECK int verso_map_open_fd(int fd, const struct verso_map_options *options,
+                                                 struct verso_map **out_map);
+
+/**
+ * verso_map_close() - unmap and forget
+ *
+ * Takes NULL. Never loses more than the kernel would: stored pages still reach the file in time; call verso_map_sync()
+ * before if you must know. The data pointer is invalid afterwards.
+ *
+ * Errors:  none.
+ * Threads: no other thread may use the map.
+ */
+VERSO_API void verso_map_close(struct verso_map *map);
+
+/**
+ * verso_map_data()  - the first byte of the range; never NULL. Writable only with WRITE or PRIVATE.
+ * verso_map_bytes() - how many bytes there are
+ *
+ * Owns:    the map. Valid until close; stable across resize with GROW.
+ * Errors:  none.
+ * Threads: any.
+ */
+VERSO_API void *verso_map_data(const struct verso_map *map);
+VERSO_API size_t verso_map_bytes(const struct verso_map *map);
+
+/* Where the bytes come from. */
+enum verso_map_kind {
+    VERSO_MAP_KIND_FILE = 1, /* the page cache of a file */
+    VERSO_MAP_KIND_BUFFER,   /* private memory that was read in: pipe, device, /proc, /sys */
+    VERSO_MAP_KIND_MEMORY,   /* a sealed copy in memory (VERSO_MAP_COPY) */
+    VERSO_MAP_KIND_EMPTY,    /* zero bytes */
+};
+
+/* Which pages hold it. */
+enum verso_map_pages {
+    VERSO_MAP_PAGES_BASE = 1,
+    VERSO_MAP_PAGES_THP,     /* huge pages were asked for and allowed; each page as the kernel finds room */
+    VERSO_MAP_PAGES_HUGETLB, /* from the reserved pool */
+};
+
+/* What was asked and what was got. Initialise struct_bytes by VERSO_MAP_INFO_INIT. */
+struct verso_map_info {
+    size_t struct_bytes;
+    enum verso_map_kind kind;
+    enum verso_map_stability stability; /* the rung got */
+    const char *stability_why;          /* why not the rung asked for; "" when it is that one */
+    enum verso_map_pages pages;
+    const char *pages_why;      /* why not larger pages; "" when got as asked */
+    const char *path;           /* as opened; for descriptors what the kernel calls it, or "" */
+    uint64_t offset_bytes;      /* of the first byte, in the file */
+    uint64_t span_bytes;        /* reserved address space behind data */
+    uint64_t torn_offset_bytes; /* first byte in the file that could not be had; VERSO_OFFSET_NONE */
+    uint64_t torn_count;        /* how often a fault was met since open */
+    int poison;                 /* the -errno of the first failed write-back, 0 */
+    int fd;                     /* the kept descriptor, owned by the map; -1 */
+    unsigned flags;             /* enum verso_map_flags in effect */
+};
+#define VERSO_MAP_INFO_INIT                                                                                         \
+    {                                                                                                               \
+        sizeof(struct verso_map_info), VERSO_MAP_KIND_EMPTY, VERSO_MAP_RAW, "", VERSO_MAP_PAGES_BASE, "", "", 0, 0, \
+            VERSO_OFFSET_NONE, 0, 0, -1, 0                                                                          \
+    }
+
+/**
+ * verso_map_info() - what the map got and what has happened to it
+ *
+ * Owns:    strings belong to the map.
+ * Errors:  VERSO_E_OPTIONS when out_info->struct_bytes was not set.
+ * Threads: any.
+ */
+VERSO_API int verso_map_info(const struct verso_map *map, struct verso_map_info *out_info);
+
+/**
+ * verso_map_resize() - change the size of the file and of the map
+ * @bytes: the map's new size; the file ends at the map's offset plus this
+ *
+ * Growing gives the file real disk space before any store can need it (fallocate), so a full disk is -ENOSPC here and
+ * never a SIGBUS later; SPARSE maps only set the size. Shrinking cuts the file. With GROW the address stays; without it
+ * the map may move: fetch verso_map_data() again. On failure size, address and content are as before.
+ *
+ * Errors:  VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED; VERSO_E_SPAN; VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC,
+ * -EDQUOT, -EFBIG; VERSO_E_RANGE (the map ends before the file does: it can't be the one to resize it); -ENOMEM.
+ * Threads: readers of bytes that stay may go on; one resize at a time.
+ * Source:  fallocate(2), ftruncate(2), mmap(2).
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_resize(struct verso_map *map, uint64_t bytes);
+
+/* What sync promises. Each includes the ones before. */
+enum verso_map_sync_level {
+    VERSO_MAP_SYNC_START =
+        1,               /* writing has begun; promises nothing; does not wait for the disk (it may for a full queue) */
+    VERSO_MAP_SYNC_DATA, /* these bytes, and the size needed to read them, are on stable storage */
+    VERSO_MAP_SYNC_FULL, /* and all metadata, and the file's name in its directory (when opened by path) */
+};
+
+/**
+ * verso_map_sync() - make stores durable
+ * @offset_bytes, @length_bytes: of the map; any alignment; length 0: to the end
+ *
+ * MS_ASYNC does nothing on Linux (since 2.6.19), so START uses sync_file_range. After the first write-back error the
+ * map is *poisoned*: the kernel has dropped the dirty pages' news, a later sync may succeed without the data. Every
+ * later call says so.
+ *
+ * Errors:  VERSO_E_POISONED (record.cause: the first error); VERSO_E_RANGE; VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED
+ * (private maps: their stores never reach a file); VERSO_E_NO_DESCRIPTOR; -EIO, -ENOSPC, -EDQUOT of the write-back
+ * itself. Threads: any. Source:  msync(2), fsync(2), sync_file_range(2); Rebello et al., "Can Applications Recover from
+ * fsync Failures?", ATC 2020.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_sync(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
+                                              enum verso_map_sync_level level);
+
+enum verso_map_advice {
+    VERSO_MAP_ADVICE_NORMAL = 1,
+    VERSO_MAP_ADVICE_RANDOM,     /* no readahead; and looking does not protect the pages from reclaim */
+    VERSO_MAP_ADVICE_SEQUENTIAL, /* read far ahead, drop soon */
+    VERSO_MAP_ADVICE_WILLNEED,   /* start reading now */
+    VERSO_MAP_ADVICE_COLD,       /* first to go under pressure */
+    VERSO_MAP_ADVICE_PAGEOUT,    /* write back and reclaim now */
+    VERSO_MAP_ADVICE_DONTNEED,   /* let go of our view; PRIVATE maps lose their stores in it */
+    VERSO_MAP_ADVICE_FREE,       /* buffers and private stores: content may be dropped; -EINVAL on file pages */
+    VERSO_MAP_ADVICE_HUGE,
+    VERSO_MAP_ADVICE_COLLAPSE, /* huge pages now, if they can be had */
+    VERSO_MAP_ADVICE_NO_CORE,
+};
+
+/**
+ * verso_map_advise() - say how a range will be used
+ *
+ * Ranges that change content or residency (DONTNEED, FREE, PAGEOUT, COLD) act on whole pages *inside* the range, so
+ * never on a neighbour's bytes; the others on all pages it touches. Length 0: to the end.
+ *
+ * Errors:  VERSO_E_RANGE, VERSO_E_OPTIONS (unknown advice); -errno of madvise: -EINVAL where this kernel or kind of map
+ * has no such advice. Threads: any; DONTNEED and FREE change what others see. Source:  madvise(2).
+ */
+VERSO_API int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
+                               enum verso_map_advice advice);
+
+/**
+ * verso_map_populate() - bring a range in now, for reading or (writable != 0) for writing
+ *
+ * Unlike touching, failures are errors. On a kernel without MADV_POPULATE_* (before 5.14) pages are touched under
+ * guard.
+ *
+ * Errors:  VERSO_E_RANGE, VERSO_E_READ_ONLY; VERSO_E_TORN (past the file's end, I/O error, no space under a hole);
+ * -ENOMEM. Threads: any.
+ */
+VERSO_API int verso_map_populate(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int writable);
+
+/**
+ * verso_map_lock()   - keep a range in memory; @on_fault: from when it is first used, instead of now
+ * verso_map_unlock() - let it go
+ *
+ * Errors:  VERSO_E_RANGE; -ENOMEM, -EAGAIN, -EPERM of mlock2 (the hint names the limit).
+ * Threads: any. Locks do not nest, and are not inherited by fork.
+ */
+VERSO_API int verso_map_lock(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int on_fault);
+VERSO_API int verso_map_unlock(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes);
+
+enum verso_map_access {
+    VERSO_MAP_ACCESS_NONE = 1,
+    VERSO_MAP_ACCESS_READ,
+    VERSO_MAP_ACCESS_WRITE, /* and read */
+    VERSO_MAP_ACCESS_EXEC,  /* and read; never with write */
+};
+
+/**
+ * verso_map_protect() - change what may be done with whole pages of the map
+ * @offset_bytes, @length_bytes: must start and end on page borders of the file (or at the map's own ends)
+ *
+ * Errors:  VERSO_E_RANGE (also for borders inside a page); VERSO_E_READ_ONLY (write asked of a read-only shared map);
+ *          -EACCES, -ENOMEM of mprotect; -EPERM for a sealed map.
+ * Threads: any; others fault (SIGSEGV) where they no longer may.
+ */
+VERSO_API int verso_map_protect(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
+                                enum verso_map_access access);
+
+/**
+ * verso_map_remap() - show another range of the same file
+ * @offset_bytes, @length_bytes: in the *file*; length 0: to the end
+ *
+ * The address stays where the new range fits in the old room, else it may move. On failure the map is as before.
+ *
+ * Errors:  VERSO_E_RANGE, VERSO_E_OVERFLOW, VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR, VERSO_E_SPAN (with a fixed
+ * address); -errno of mmap. Threads: no other thread may use the map meanwhile.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_remap(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes);
+
+/**
+ * verso_map_seal() - nobody may unmap, move or re-protect this memory while the process lives (mseal)
+ *
+ * verso_map_close() then frees all but the memory itself. Resize, remap and protect answer -EPERM.
+ *
+ * Errors:  VERSO_E_UNSUPPORTED before Linux 6.10 or on 32-bit.
+ * Threads: any.
+ */
+VERSO_API int verso_map_seal(struct verso_map *map);
+
+/* How many pages of a range are where. What the source can't tell is VERSO_MAP_UNKNOWN. */
+#define VERSO_MAP_UNKNOWN UINT64_MAX
+struct verso_map_residency {
+    size_t struct_bytes;
+    uint64_t pages;          /* that the range touches */
+    uint64_t cached;         /* in memory */
+    uint64_t dirty;          /* and newer than the disk */
+    uint64_t writeback;      /* and on the way */
+    uint64_t evicted;        /* had been in memory */
+    uint64_t referenced;     /* mapped here and used since the kernel last looked */
+    const char *source;      /* "cachestat", "mincore", "pagemap" */
+    const char *missing_why; /* why something is UNKNOWN; "" when nothing is */
+};
+#define VERSO_MAP_RESIDENCY_INIT                                     \
+    {                                                                \
+        sizeof(struct verso_map_residency), 0, 0, 0, 0, 0, 0, "", "" \
+    }
+
+/* State bits of one page. */
+enum verso_map_page_state {
+    VERSO_MAP_PAGE_CACHED = 1 << 0,
+    VERSO_MAP_PAGE_MAPPED = 1 << 1,  /* in this process's page table */
+    VERSO_MAP_PAGE_PRIVATE = 1 << 2, /* our own copy */
+    VERSO_MAP_PAGE_HUGE = 1 << 3,    /* mapped as part of a huge page */
+    VERSO_MAP_PAGE_SWAPPED = 1 << 4,
+};
+
+/**
+ * verso_map_residency()       - counts for a range; length 0: to the end
+ * verso_map_residency_pages() - one byte of enum verso_map_page_state for each page the range touches
+ * @out_pages, @room_pages: the caller's; VERSO_E_RANGE when it is smaller than the pages of the range
+ * @out_count:              how many pages were told of
+ *
+ * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -errno of mincore. Answers that the kernel would not give truly (a file one
+ * may neither write nor own, since Linux 5.2) are UNKNOWN with the reason, never "all". Threads: any. Source:
+ * cachestat(2), mincore(2), PAGEMAP_SCAN.
+ */
+VERSO_API int verso_map_residency(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
+                                  struct verso_map_residency *out_residency);
+VERSO_API int verso_map_residency_pages(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
+                                        unsigned char *out_pages, size_t room_pages, size_t *out_count);
+
+/**
+ * verso_map_check() - is the content still what it was promised to be?
+ *
+ * Errors:  0: yes. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits for the file; call
+ *          verso_map_settle(). VERSO_E_POISONED. For RAW and GUARDED file maps the file's size is looked at, too:
+ * VERSO_E_CHANGED when it is smaller than the map. Threads: any. Costs a system call or two.
+ */
+VERSO_API int verso_map_check(struct verso_map *map);
+
+/**
+ * verso_map_settle() - keep the content as it is now, and let go of the file
+ *
+ * For a LEASED map: replaces the file's pages by a private sealed copy at the same address, then gives the lease up.
+ *
+ * Errors:  VERSO_E_NOT_MAPPED (nothing to settle); VERSO_E_TORN; -ENOMEM.
+ * Threads: readers may go on; the bytes do not change under them.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_settle(struct verso_map *map);
+
+/**
+ * verso_map_refresh() - take the file as it is now, after it was torn
+ *
+ * Puts file pages back where zeros were substituted, clears the torn mark. The size of the map stays as the caller
+ * knows it; where the file is still shorter, the mark comes back at the next fault.
+ *
+ * Errors:  VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR; -errno of mmap.
+ * Threads: as verso_map_remap().
+ */
+VERSO_API VERSO_MUST_CHECK int verso_map_refresh(struct verso_map *map);
+
+VERSO_END_DECLS
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * map.h (inner) - what a map is made of.
+ *
+ *      base                data                    data + length      mapped end             span end
+ *       |------ lead ------|-------- length --------|---- to page ----|---- reserved ---------|
+ *       ^ page-aligned                                                  PROT_NONE, GROW only
+ *
+ * The kernel maps whole pages; callers ask for bytes. So the map begins at the page that holds the first byte and
+ * remembers the gap. Which system calls are made when is in the file named after the job: open.c, resize.c, sync.c, ...
+ */
+#ifndef VERSO_SRC_MAP_H
+#define VERSO_SRC_MAP_H
+
+#include "guard/guard.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <verso/map.h>
+
+struct verso_map {
+    unsigned char *base;   /* page-aligned start; the empty map points at a page of its own, see open.c */
+    size_t lead_bytes;     /* from base to the first byte asked for */
+    size_t length_bytes;   /* what the caller sees */
+    size_t mapped_bytes;   /* from base: whole pages that are mapped */
+    size_t span_bytes;     /* from base: whole pages that are ours, mapped or reserved */
+    uint64_t offset_bytes; /* in the file, of the first byte asked for */
+    unsigned flags;        /* enum verso_map_flags in effect */
+    unsigned access;       /* enum verso__os_access now */
+    enum verso_map_kind kind;
+    enum verso_map_stability stability;
+    enum verso_map_pages pages;
+    const char *stability_why; /* literals */
+    const char *pages_why;
+    int fd;            /* kept, owned; -1 */
+    bool path_is_name; /* @path was given to open (else it is what the kernel calls the descriptor) */
+    bool sealed;       /* mseal: the memory can't be unmapped */
+    bool address_is_fixed;
+    char *path;      /* owned; never NULL */
+    uint64_t device; /* with inode: which file it was, for opening it again */
+    uint64_t inode;
+    atomic_int poison;               /* the first failed write-back, -errno; 0 */
+    struct verso__guard_range range; /* in the guard's registry while mapped */
+    bool watched;                    /* whether it is */
+};
+
+/* Bytes of the file that the page at base begins with. */
+static inline uint64_t verso__map_base_offset(const struct verso_map *map)
+{
+    return map->offset_bytes - map->lead_bytes;
+}
+
+/*
+ * Turns a range of the map in bytes (length 0: to the end) into whole pages of memory. @inside: only pages that lie
+ * wholly in the range (for what changes content), else all that it touches. The pages may be none: *out_bytes 0.
+ * VERSO_E_RANGE.
+ */
+int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, bool inside,
+                        void **out_address, size_t *out_bytes);
+
+/*
+ * The map's file, for calls that need a descriptor: the kept one, else opened again by name when it is still the same
+ * file.
+ * @flags: enum verso__os_open_flags. *out_owned: close it afterwards. VERSO_E_NO_DESCRIPTOR.
+ */
+int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_fd, bool *out_owned);
+
+/* Real disk space for [offset, offset + bytes) of the file, by fallocate or, where there is none, by writing zeros into
+ * holes. */
+int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
+
+/* Maps the file at base over the map's own span (or a new place), as flags and access say. For open, resize, remap,
+ * refresh. */
+int verso__map_place(struct verso_map *map, int fd, void *wanted, size_t bytes, unsigned os_flags, void **out_address);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* cache - which pages of a file are in memory. */
+#include "os/linux/kernel.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int verso__os_cache_counts(int fd, uint64_t offset, uint64_t bytes, struct verso__os_cache_counts *out_counts)
+{
+    struct verso__cachestat_range range = { offset, bytes };
+    struct verso__cachestat counts;
+
+    if (syscall(SYS_cachestat, fd, &range, &counts, 0U) < 0)
+        return -errno;
+    *out_counts = (struct verso__os_cache_counts){
+        .cached_pages = counts.nr_cache,
+        .dirty_pages = counts.nr_dirty,
+        .writeback_pages = counts.nr_writeback,
+        .evicted_pages = counts.nr_evicted,
+        .recently_evicted_pages = counts.nr_recently_evicted,
+    };
+    return 0;
+}
+
+int verso__os_resident(void *address, size_t bytes, unsigned char *out_pages)
+{
+    int r;
+
+    do
+        r = mincore(address, bytes, out_pages);
+    while (r < 0 && errno == EAGAIN);
+    return r < 0 ? -errno : 0;
+}
+
+/*
+ * The kernel answers truly to the inode's owner (or CAP_FOWNER), to who has the file open for writing, and to who could
+ * open it so (mm/mincore.c, can_do_mincore). Asking by name through /proc is asking about the inode behind @fd.
+ */
+int verso__os_residency_is_honest(int fd)
+{
+    struct stat status;
+    unsigned mode;
+    char link[64];
+
+    if (verso__os_open_mode(fd, &mode) == 0 && (mode & VERSO__OS_OPEN_WRITE))
+        return 1;
+    if (fstat(fd, &status) == 0 && status.st_uid == geteuid())
+        return 1;
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    return faccessat(AT_FDCWD, link, W_OK, AT_EACCESS) == 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* machine - page sizes, address space, clock. */
+#include "os/os.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+size_t verso__os_page_bytes(void)
+{
+    static atomic_size_t known;
+    size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (bytes == 0) {
+        bytes = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
+size_t verso__os_huge_page_bytes(void)
+{
+    static atomic_size_t known = SIZE_MAX;
+    size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+    uint64_t value;
+
+    if (bytes == SIZE_MAX) {
+        bytes = verso__os_setting("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", &value, NULL, 0) == 0
+                    ? (size_t)value
+                    : 0;
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
+uint64_t verso__os_address_space_bytes(void)
+{
+#if UINTPTR_MAX > UINT32_MAX
+#if defined(__x86_64__)
+    return UINT64_C(1) << 47;
+#else
+    return UINT64_C(1) << 39; /* the least a 64-bit Linux gives: aarch64 with 39-bit addresses */
+#endif
+#else
+    return UINT64_C(1) << 32;
+#endif
+}
+
+uint64_t verso__os_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now); /* can't fail for this clock and a valid pointer */
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - the whole contract with the kernel.
+ *
+ * Everything verso asks of an operating system is one of these functions; no other folder makes a system call or has an
+ * #if on the system. linux/ fills them in. fake/ wraps each fallible one so that tests can make the n-th call fail.
+ *
+ *   returns   0 or a positive answer where the comment says so; else the untouched -errno. Nothing here fills the error
+ *             record: callers know the step and the path.
+ *   outputs   out_*, last, untouched on failure.
+ *   ranges    addresses and lengths handed to memory calls are whole pages unless the comment says otherwise.
+ *   offsets   below 2^63; callers have checked (base/sums.h).
+ *   missing   a call the running kernel does not have answers -ENOSYS, -EINVAL or -EOPNOTSUPP as the kernel does; the
+ *             *caller* falls back, in the open. Never by kernel version.
+ *   signals   EINTR never comes out of here, except where the comment says so.
+ */
+#ifndef VERSO_SRC_OS_H
+#define VERSO_SRC_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- The machine ---------------------------------------------------------------------------------------------- */
+
+/* The base page size in bytes: a power of two. Cheap. */
+size_t verso__os_page_bytes(void);
+
+/* The size of a PMD huge page (2 MiB on x86-64), 0 when the machine has none. Cheap after the first call. */
+size_t verso__os_huge_page_bytes(void);
+
+/* User address space in bytes: 2^47 on x86-64, 2^32 or less on 32-bit systems. Cheap. */
+uint64_t verso__os_address_space_bytes(void);
+
+/* Nanoseconds on a clock that never goes back. Its zero is arbitrary. */
+uint64_t verso__os_clock_ns(void);
+
+/* ---- Files ---------------------------------------------------------------------------------------------------- */
+
+enum verso__os_file_kind {
+    VERSO__OS_FILE_REGULAR = 1,
+    VERSO__OS_FILE_DIRECTORY,
+    VERSO__OS_FILE_FIFO, /* pipes too */
+    VERSO__OS_FILE_SOCKET,
+    VERSO__OS_FILE_CHARACTER,
+    VERSO__OS_FILE_BLOCK,
+    VERSO__OS_FILE_OTHER,
+};
+
+struct verso__os_file_info {
+    enum verso__os_file_kind kind;
+    uint64_t bytes; /* st_size; of a block device, the device's size */
+    uint64_t allocated_bytes;
+    uint64_t device; /* with @inode: which file this is */
+    uint64_t inode;
+    uint64_t link_count;
+    int64_t modified_ns; /* mtime, since the epoch */
+    int64_t changed_ns;  /* ctime */
+    uint32_t mode;       /* permission bits */
+    uint64_t block_bytes;
+};
+
+enum verso__os_open_flags {
+    VERSO__OS_OPEN_READ = 1 << 0,
+    VERSO__OS_OPEN_WRITE = 1 << 1, /* with READ: both. A shared writable map needs both. */
+    VERSO__OS_OPEN_CREATE = 1 << 2,
+    VERSO__OS_OPEN_EXCLUSIVE = 1 << 3, /* with CREATE: -EEXIST when the name is taken */
+    VERSO__OS_OPEN_NOFOLLOW = 1 << 4,  /* -ELOOP when the last part is a symbolic link */
+    VERSO__OS_OPEN_NONBLOCK = 1 << 5,  /* don't wait for a FIFO's other end */
+    VERSO__OS_OPEN_UNNAMED = 1 << 6,   /* @path is a directory; a file without a name in it (O_TMPFILE) */
+    VERSO__OS_OPEN_DIRECTORY = 1 << 7, /* -ENOTDIR when it is not one */
+};
+
+/* Opens, close-on-exec always. @mode: permission bits when created, before umask. */
+int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd);
+
+/* Closes. Cannot fail in a way that matters here: what can lose data was synced before. */
+void verso__os_close(int fd);
+
+/* Which file, how large, of what kind. */
+int verso__os_file_info(int fd, struct verso__os_file_info *out_info);
+
+/* The same by name, not following a final symbolic link unless @follow. */
+int verso__os_path_info(const char *path, bool follow, struct verso__os_file_info *out_info);
+
+/* How @fd was opened: VERSO__OS_OPEN_READ and/or _WRITE. */
+int verso__os_open_mode(int fd, unsigned *out_flags);
+
+/* A new descriptor for the same open file, close-on-exec. */
+int verso__os_duplicate(int fd, int *out_fd);
+
+/* The name the kernel knows @fd by, for messages: at most @room_bytes with the NUL; -ENAMETOOLONG when it does not fit.
+ */
+int verso__os_path_of(int fd, char *out_path, size_t room_bytes);
+
+/* Reads up to @bytes at the descriptor's position; *out_done 0 means the end. May be short. */
+int verso__os_read(int fd, void *out_data, size_t bytes, size_t *out_done);
+
+/* Waits until @fd can be read (or has ended) for at most @timeout_ms, -1 for ever. -ETIMEDOUT; -EINTR comes through. */
+int verso__os_wait_readable(int fd, int timeout_ms);
+
+/* Reads at an offset until @bytes are there or the file ends; *out_done < @bytes means the end was met. */
+int verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, size_t *out_done);
+
+/* Writes all of @bytes at an offset; on failure *out_done (always set) says how many got there. */
+int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, size_t *out_done);
+
+/* Sets the file's size; grown parts are holes. -EFBIG past RLIMIT_FSIZE, without the signal SIGXFSZ. */
+int verso__os_truncate(int fd, uint64_t bytes);
+
+/*
+ * Gives [offset, offset + bytes) real disk space, zeros where nothing was, and grows the file to hold it.
+ * -ENOSPC, -EDQUOT, -EFBIG as said by the file system; -EOPNOTSUPP where it has no such call. All or nothing is *not*
+ * promised: after -ENOSPC, a part may have been allocated, and the size may have grown (tmpfs gives back, ext4 keeps).
+ */
+int verso__os_allocate(int fd, uint64_t offset, uint64_t bytes);
+
+/* Gives back the space of [offset, offset + bytes), which then reads as zeros; the size stays. */
+int verso__os_punch(int fd, uint64_t offset, uint64_t bytes);
+
+/* The first hole at or after @offset; the file's end counts as one. -EOPNOTSUPP or -EINVAL where holes can't be seen.
+ */
+int verso__os_next_hole(int fd, uint64_t offset, uint64_t *out_offset);
+
+/* The first data at or after @offset; -ENXIO when only a hole follows. */
+int verso__os_next_data(int fd, uint64_t offset, uint64_t *out_offset);
+
+/* Asks the device to begin writing the dirty pages of a range; does not wait, promises nothing (sync_file_range). */
+int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes);
+
+/* Waits until the file's data, and what is needed to read it back, is on stable storage (fdatasync). */
+int verso__os_sync_data(int fd);
+
+/* The same and all metadata (fsync). On a directory: the names in it. */
+int verso__os_sync_full(int fd);
+
+/* Drops clean cached pages of a range (POSIX_FADV_DONTNEED); @bytes 0: to the end. Advice: what was not dropped is not
+ * told. */
+int verso__os_cache_drop(int fd, uint64_t offset, uint64_t bytes);
+
+/* Makes @target_fd share the blocks of @source_fd (FICLONE). -EOPNOTSUPP, -EXDEV, -EINVAL where it can't. */
+int verso__os_clone_file(int source_fd, int target_fd);
+
+/* Copies in the kernel where it can; *out_done 0 means the source ended. -EXDEV, -EINVAL, -ENOSYS: copy by hand. */
+int verso__os_copy_range(int source_fd, uint64_t source_offset, int target_fd, uint64_t target_offset, size_t bytes,
+                         size_t *out_done);
+
+/* A read lease: opening for writing and truncating by others waits until it is given up (or the system's limit runs
+ * out). */
+int verso__os_lease_take(int fd);
+/* 0 while the lease stands, -EAGAIN when somebody waits for it to end, -ENOLCK when it is gone. Sends no signal. */
+int verso__os_lease_state(int fd);
+void verso__os_lease_drop(int fd);
+
+enum verso__os_memory_file_flags {
+    VERSO__OS_MEMORY_FILE_HUGE = 1 << 0, /* hugetlb pages */
+    VERSO__OS_MEMORY_FILE_EXEC = 1 << 1, /* may be mapped executable */
+};
+
+enum verso__os_seals {
+    VERSO__OS_SEAL_SHRINK = 1 << 0,
+    VERSO__OS_SEAL_GROW = 1 << 1,
+    VERSO__OS_SEAL_WRITE = 1 << 2,
+    VERSO__OS_SEAL_FUTURE_WRITE = 1 << 3,
+    VERSO__OS_SEAL_SEAL = 1 << 4,
+};
+
+/* A file of memory without a name in any directory; sealable, never executable unless asked where the kernel can say
+ * so. */
+int verso__os_memory_file(const char *name, unsigned flags, int *out_fd);
+int verso__os_seals_add(int fd, unsigned seals);
+int verso__os_seals_get(int fd, unsigned *out_seals);
+
+/* ---- Memory --------------------------------------------------------------------------------------------------- */
+
+enum verso__os_access {
+    VERSO__OS_ACCESS_NONE = 0,
+    VERSO__OS_ACCESS_READ = 1 << 0,
+    VERSO__OS_ACCESS_WRITE = 1 << 1,
+    VERSO__OS_ACCESS_EXEC = 1 << 2,
+};
+
+enum verso__os_map_flags {
+    VERSO__OS_MAP_SHARED = 1 << 0,    /* stores reach the file; else private copy-on-write */
+    VERSO__OS_MAP_NORESERVE = 1 << 1, /* no commit charge */
+    VERSO__OS_MAP_HUGE = 1 << 2,      /* hugetlb pages (anonymous only) */
+    VERSO__OS_MAP_AT = 1 << 3,        /* exactly at @wanted, -EEXIST when anything stands there */
+    VERSO__OS_MAP_OVER = 1 << 4,      /* exactly at @wanted, replacing what stands there: only over a span of ours */
+    VERSO__OS_MAP_POPULATE = 1 << 5,  /* fault in now; failures to do so are silent, see verso__os_populate() */
+    VERSO__OS_MAP_LOCKED = 1 << 6,
+    VERSO__OS_MAP_DROPPABLE = 1 << 7, /* the kernel may drop the pages under pressure (anonymous only) */
+    VERSO__OS_MAP_SYNC = 1 << 8,      /* DAX: stores are durable without msync; -EOPNOTSUPP elsewhere */
+};
+
+/*
+ * Maps @bytes of @fd from @offset (whole pages), or anonymous zeros when @fd is -1. @wanted is an address for AT and
+ * OVER, else a hint or NULL. The mapping outlives the descriptor.
+ */
+int verso__os_map(void *wanted, size_t bytes, unsigned access, unsigned flags, int fd, uint64_t offset,
+                  void **out_address);
+
+/* Address space without memory: PROT_NONE, no commit charge. @align_bytes: a power of two, at least a page. */
+int verso__os_reserve(size_t bytes, size_t align_bytes, void **out_address);
+
+/* Async-signal-safe. Fails only for an address that is not page-aligned, or with -ENOMEM when it would split a mapping
+ * too many. */
+int verso__os_unmap(void *address, size_t bytes);
+
+int verso__os_protect(void *address, size_t bytes, unsigned access);
+
+/* Grows, shrinks or moves. @may_move false: -ENOMEM when the room behind is taken. */
+int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address);
+
+enum verso__os_advice {
+    VERSO__OS_ADVICE_NORMAL = 1,
+    VERSO__OS_ADVICE_RANDOM,
+    VERSO__OS_ADVICE_SEQUENTIAL,
+    VERSO__OS_ADVICE_WILLNEED,
+    VERSO__OS_ADVICE_COLD,     /* next to be reclaimed */
+    VERSO__OS_ADVICE_PAGEOUT,  /* reclaim now */
+    VERSO__OS_ADVICE_DONTNEED, /* drop our pages: private changes are lost */
+    VERSO__OS_ADVICE_FREE,     /* anonymous: may be dropped until written again */
+    VERSO__OS_ADVICE_HUGE,
+    VERSO__OS_ADVICE_NO_HUGE,
+    VERSO__OS_ADVICE_COLLAPSE, /* make huge pages now */
+    VERSO__OS_ADVICE_NO_CORE,
+    VERSO__OS_ADVICE_CORE,
+    VERSO__OS_ADVICE_NO_FORK, /* a child does not get the range */
+    VERSO__OS_ADVICE_FORK,
+    VERSO__OS_ADVICE_REMOVE, /* punch a hole under the range (shared maps) */
+};
+
+int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice);
+
+/*
+ * Faults a range in. Past the end of the file or on failed storage -EFAULT, never a signal; -EHWPOISON for broken
+ * memory; -ENOMEM when part of the range is not mapped. -EINVAL on a kernel without it.
+ */
+int verso__os_populate(void *address, size_t bytes, bool for_writing);
+
+/* @on_fault: lock pages as they come in, instead of bringing all in now. */
+int verso__os_lock(void *address, size_t bytes, bool on_fault);
+int verso__os_unlock(void *address, size_t bytes);
+
+/* Refuses munmap, mremap and mprotect of the range until the process ends. -ENOSYS before Linux 6.10. */
+int verso__os_seal_mapping(void *address, size_t bytes);
+
+/* A name for anonymous memory in /proc/PID/maps; letters, digits and -_. survive, at most 79 bytes. Best effort. */
+int verso__os_name(void *address, size_t bytes, const char *name);
+
+/* Writes the dirty pages of a shared map back and waits (MS_SYNC). */
+int verso__os_sync_mapping(void *address, size_t bytes);
+
+/* ---- Residency ------------------------------------------------------------------------------------------------ */
+
+/* Counts of pages of a file range, from the page cache. */
+struct verso__os_cache_counts {
+    uint64_t cached_pages;
+    uint64_t dirty_pages;
+    uint64_t writeback_pages;
+    uint64_t evicted_pages;          /* once cached, since reclaimed */
+    uint64_t recently_evicted_pages; /* and missed soon: reading them back would be thrashing */
+};
+
+/* -ENOSYS before Linux 6.5; -EPERM for a file one may not write; -EOPNOTSUPP for hugetlbfs. @bytes 0: to the end. */
+int verso__os_cache_counts(int fd, uint64_t offset, uint64_t bytes, struct verso__os_cache_counts *out_counts);
+
+/* One byte per page, bit 0: in memory. Answers "all" for files one may neither write nor own (Linux 5.2): callers must
+ * know. */
+int verso__os_resident(void *address, size_t bytes, unsigned char *out_pages);
+
+/* Whether residency questions about @fd get true answers: 1 yes (owner, or may write), 0 no. */
+int verso__os_residency_is_honest(int fd);
+
+/* ---- Faults --------------------------------------------------------------------------------------------------- */
+
+enum verso__os_fault_cause {
+    VERSO__OS_FAULT_PAST_END = 1, /* SIGBUS BUS_ADRERR: past the end, no space, or I/O error */
+    VERSO__OS_FAULT_POISON,       /* SIGBUS BUS_MCEERR_*: broken or poisoned memory */
+    VERSO__OS_FAULT_OTHER,        /* another code, or sent by a process */
+};
+
+struct verso__os_fault {
+    enum verso__os_fault_cause cause;
+    void *address; /* the byte whose access failed (page-granular for some causes) */
+    uintptr_t *pc; /* the program counter; what is stored here is where execution goes on */
+};
+
+/*
+ * Called in signal context on the faulting thread; async-signal-safe code only. True: handled, go on at *fault->pc. May
+ * also not return, by siglongjmp: the signal is not blocked inside.
+ */
+typedef bool verso__os_fault_function(const struct verso__os_fault *fault);
+
+/*
+ * Installs one process-wide SIGBUS handler (on the alternate stack where a thread has one) that asks @function first
+ * and passes on what it refuses, as the action found at installation wishes: handler with or without SA_SIGINFO, its
+ * mask, SA_RESETHAND, SIG_IGN, SIG_DFL. -EALREADY when installed.
+ */
+int verso__os_fault_install(verso__os_fault_function *function);
+
+/* Puts the earlier action back. -EBUSY when another handler has been installed over ours: ours then stays beneath it,
+ * passing on. */
+int verso__os_fault_remove(void);
+
+/* 1: ours is the installed handler. 0: not. */
+int verso__os_fault_is_installed(void);
+
+/* Zero pages over [address, address + bytes), keeping @access. Async-signal-safe: for substituting torn pages. */
+int verso__os_zero_over(void *address, size_t bytes, unsigned access);
+
+/* The file's size now, or negative. Async-signal-safe. */
+int64_t verso__os_file_bytes_now(int fd);
+
+/* ---- Seeing processes and files (inspect) --------------------------------------------------------------------- */
+
+struct verso__os_mapping {
+    uint64_t start;
+    uint64_t end;
+    uint64_t offset;
+    uint64_t device_major;
+    uint64_t device_minor;
+    uint64_t inode;
+    unsigned access; /* enum verso__os_access */
+    bool shared;
+    const char *name; /* path, "[heap]", "[anon:...]" or ""; octal escapes undone; valid during the callback */
+};
+
+/* Calls @each for every mapping, by address; stops and returns its answer when that is not 0. @pid 0: this process. */
+int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *mapping, void *arg), void *arg);
+
+/* The mapping that holds @address: PROCMAP_QUERY, else by reading. -ENOENT when none does. @name gets up to
+ * @room_bytes. */
+int verso__os_mapping_at(pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name,
+                         size_t room_bytes);
+
+/* Numbers of /proc/PID/smaps for one mapping, bytes. */
+struct verso__os_mapping_memory {
+    uint64_t resident;
+    uint64_t proportional;
+    uint64_t shared_clean;
+    uint64_t shared_dirty;
+    uint64_t private_clean;
+    uint64_t private_dirty;
+    uint64_t referenced;
+    uint64_t anonymous;
+    uint64_t swapped;
+    uint64_t locked;
+    uint64_t anonymous_huge;
+    uint64_t file_huge; /* ShmemPmdMapped + FilePmdMapped */
+    uint64_t hugetlb;
+    uint64_t page_bytes; /* KernelPageSize */
+    char flags[128];     /* VmFlags, as the kernel writes them */
+};
+
+/* As verso__os_mappings(), with memory. Slower: the kernel walks the page tables. */
+int verso__os_mappings_memory(pid_t pid,
+                              int (*each)(const struct verso__os_mapping *mapping,
+                                          const struct verso__os_mapping_memory *memory, void *arg),
+                              void *arg);
+
+/* Raw entries of /proc/PID/pagemap for @count pages from @address (page-aligned); frame numbers are 0 without
+ * privilege. */
+int verso__os_pagemap(int pagemap_fd, uint64_t address, size_t count, uint64_t *out_entries);
+int verso__os_pagemap_open(pid_t pid, int *out_fd);
+
+/* A run of pages with equal categories, from PAGEMAP_SCAN. -ENOTTY or -EINVAL before Linux 6.7. */
+struct verso__os_page_run {
+    uint64_t start;
+    uint64_t end;
+    uint64_t categories; /* enum verso__os_page_category */
+};
+enum verso__os_page_category {
+    VERSO__OS_PAGE_WRITE_ALLOWED = 1 << 0,
+    VERSO__OS_PAGE_WRITTEN = 1 << 1,
+    VERSO__OS_PAGE_FILE = 1 << 2,
+    VERSO__OS_PAGE_PRESENT = 1 << 3,
+    VERSO__OS_PAGE_SWAPPED = 1 << 4,
+    VERSO__OS_PAGE_ZERO = 1 << 5,
+    VERSO__OS_PAGE_HUGE = 1 << 6,
+    VERSO__OS_PAGE_SOFT_DIRTY = 1 << 7,
+    VERSO__OS_PAGE_GUARD = 1 << 8,
+};
+/* Fills up to @room runs whose pages have any of @wanted; *out_walked is where to go on from, *out_count how many were
+ * filled. */
+int verso__os_page_scan(int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted,
+                        struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
+
+/* Flags and map counts of @count physical frames from @frame (/proc/kpageflags, /proc/kpagecount). -EACCES/-EPERM
+ * without root. */
+int verso__os_frame_flags(uint64_t frame, size_t count, uint64_t *out_flags);
+int verso__os_frame_counts(uint64_t frame, size_t count, uint64_t *out_counts);
+
+struct verso__os_extent {
+    uint64_t logical_bytes;
+    uint64_t physical_bytes;
+    uint64_t length_bytes;
+    uint32_t flags; /* enum verso__os_extent_flags */
+};
+enum verso__os_extent_flags {
+    VERSO__OS_EXTENT_LAST = 1 << 0,
+    VERSO__OS_EXTENT_UNKNOWN = 1 << 1, /* no physical address */
+    VERSO__OS_EXTENT_DELAYED = 1 << 2, /* not yet allocated */
+    VERSO__OS_EXTENT_UNWRITTEN = 1 << 3,
+    VERSO__OS_EXTENT_SHARED = 1 << 4,
+    VERSO__OS_EXTENT_INLINE = 1 << 5, /* inside the inode; the address means nothing to others */
+    VERSO__OS_EXTENT_ENCODED = 1 << 6,
+};
+/* Up to @room extents from @offset on (FIEMAP, no sync). -EOPNOTSUPP where the file system has no blocks to tell of. */
+int verso__os_extents(int fd, uint64_t offset, struct verso__os_extent *out_extents, size_t room, size_t *out_count);
+
+/* Calls @each for every process id; stops as verso__os_mappings() does. */
+int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg);
+
+struct verso__os_process_info {
+    char command[64]; /* the kernel's comm: at most 15 bytes */
+    uint64_t minor_faults;
+    uint64_t major_faults;
+    uint64_t resident_bytes;
+    uint64_t virtual_bytes;
+    uint64_t start_ticks; /* with the pid: which process this is */
+    uint32_t user_id;
+};
+/* -ESRCH when it is gone. */
+int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info);
+
+/* ---- What the machine can do (features) ----------------------------------------------------------------------- */
+
+/* 0: tried, and works. Negative: the -errno with which the kernel refused. -EAGAIN: could not be tried here (see
+ * @out_note). */
+int verso__os_probe(const char *feature, const char **out_note);
+
+/* A number from /proc/sys or /sys, such as "vm/max_map_count"; text settings give their chosen word ("[madvise]") in
+ * @out_word. */
+int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, size_t room_bytes);
+
+/* Soft and hard limits by name: "memlock", "address space", "files", "file size"; UINT64_MAX is no limit. */
+int verso__os_limit(const char *name, uint64_t *out_soft, uint64_t *out_hard);
+
+#endif
