@@ -12,6 +12,21 @@
 
 static char directory[PATH_MAX];
 
+/*
+ * Stands before cmocka's own: cmocka before 1.1.6 says "not ok 3 # SKIP name" of a skipped case, which TAP readers take
+ * for a failure.
+ */
+void print_message(const char *const format, ...)
+{
+    static const char wrong[] = "not ok %u # SKIP";
+    bool is_wrong = strncmp(format, wrong, sizeof(wrong) - 1) == 0;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vprint_message(is_wrong ? format + strlen("not ") : format, arguments);
+    va_end(arguments);
+}
+
 int support_setup(void **state)
 {
     const char *parent = getenv("TEST_DIRECTORY");
