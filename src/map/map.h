@@ -36,8 +36,8 @@ struct verso_map {
     bool path_is_name; /* @path was given to open (else it is what the kernel calls the descriptor) */
     bool sealed;       /* mseal: the memory can't be unmapped */
     bool address_is_fixed;
-    char *path;      /* owned; never NULL */
-    uint64_t device; /* with inode: which file it was, for opening it again */
+    const char *path; /* lies behind this struct, in the same allocation; never NULL */
+    uint64_t device;  /* with inode: which file it was, for opening it again */
     uint64_t inode;
     atomic_int poison;               /* the first failed write-back, -errno; 0 */
     struct verso__guard_range range; /* in the guard's registry while mapped */
@@ -68,6 +68,16 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
 /* Real disk space for [offset, offset + bytes) of the file, by fallocate or, where there is none, by writing zeros into
  * holes. */
 int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
+
+/*
+ * The rungs above GUARDED (stability.c): which descriptor is mapped instead of @fd, a file of which offset 0 is the
+ * range's base page. Fills map->stability and stability_why, too. *out_fd stays @fd when the file itself is mapped
+ * (LEASED: map->fd then holds the lease); else it is a new descriptor, to be closed by the caller once mapped, with
+ * *out_offset the file offset that corresponds to @offset there. VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE;
+ * VERSO_E_CHANGED; -errno.
+ */
+int verso__map_stability_source(struct verso_map *map, const struct verso_map_options *options, int fd, uint64_t offset,
+                                uint64_t length, int *out_fd, uint64_t *out_offset);
 
 /* Maps the file at base over the map's own span (or a new place), as flags and access say. For open, resize, remap,
  * refresh. */

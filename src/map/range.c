@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * range - from bytes to pages, from a map to its file.
+ *
+ *        lead |<------------- the map ------------->| rest
+ *      |------+------|-------------|-------------|--+------|      pages
+ *      ^                                                   ^
+ *      the map's own ends count as page borders: what lies between them and the first or last byte
+ *      is in no map of the caller's, so a whole-page action on it takes nothing from anybody
+ */
+#include "map/map.h"
+
+#include "base/sums.h"
+#include "os/os.h"
+
+int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, bool inside,
+                        void **out_address, size_t *out_bytes)
+{
+    uint64_t page = verso__os_page_bytes();
+    uint64_t length, start, end;
+
+    if (!verso__within(offset_bytes, length_bytes, map->length_bytes))
+        return VERSO_E_RANGE;
+    length = length_bytes ? length_bytes : map->length_bytes - offset_bytes;
+    start = map->lead_bytes + offset_bytes;
+    end = start + length;
+    if (offset_bytes == 0)
+        start = 0;
+    if (offset_bytes + length == map->length_bytes)
+        end = map->mapped_bytes;
+    if (inside) {
+        start = verso__round_down(start + page - 1, page);
+        end = verso__round_down(end, page);
+    } else {
+        start = verso__round_down(start, page);
+        end = verso__round_down(end + page - 1, page);
+    }
+    if (length == 0 || end < start)
+        end = start;
+    *out_address = map->base + start;
+    *out_bytes = (size_t)(end - start);
+    return 0;
+}
+
+static bool is_same_file(const struct verso_map *map, int fd)
+{
+    struct verso__os_file_info info;
+
+    return verso__os_file_info(fd, &info) == 0 && info.device == map->device && info.inode == map->inode;
+}
+
+int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_fd, bool *out_owned)
+{
+    int fd;
+
+    if (map->fd >= 0) {
+        *out_fd = map->fd;
+        *out_owned = false;
+        return 0;
+    }
+    /* NONBLOCK: by now the name may stand for a FIFO, whose other end nobody holds. */
+    if (!map->path_is_name || verso__os_open(map->path, flags | VERSO__OS_OPEN_NONBLOCK, 0, &fd) < 0)
+        return VERSO_E_NO_DESCRIPTOR;
+    if (!is_same_file(map, fd)) {
+        verso__os_close(fd);
+        return VERSO_E_NO_DESCRIPTOR;
+    }
+    *out_fd = fd;
+    *out_owned = true;
+    return 0;
+}
