@@ -16,9 +16,9 @@
  *
  * Caveats:
  *   - The handler is process-wide. A library that installs its own SIGBUS handler later must pass on what is not its
- * own, as this one does; verso_guard_state() tells whether ours is still the installed one.
+ *     own, as this one does; verso_guard_state() tells whether ours is still the installed one.
  *   - Inside verso_guard_run() the function is left as by longjmp: what it allocated or locked stays so. Read there;
- * act outside.
+ *     act outside.
  *   - Nothing here covers SIGSEGV: a wrong pointer still stops the program where it is wrong.
  */
 #ifndef VERSO_GUARD_H
@@ -39,8 +39,9 @@ struct verso_map;
  * the earlier action back.
  *
  * Errors:  -errno of sigaction. remove: VERSO_E_GUARD when never installed, or when another handler has been installed
- * over ours; ours then stays underneath it and passes everything on. Threads: any; the effect is process-wide. Source:
- * sigaction(2); mmap(2), NOTES, SIGBUS.
+ *          over ours; ours then stays underneath it and passes everything on.
+ * Threads: any; the effect is process-wide.
+ * Source:  sigaction(2); mmap(2), NOTES, SIGBUS.
  */
 VERSO_API int verso_guard_install(void);
 VERSO_API int verso_guard_remove(void);
@@ -65,9 +66,10 @@ VERSO_API enum verso_guard_state verso_guard_state(void);
  * @bytes:           how many
  *
  * Units:   returns the exact count of bytes copied: @bytes, or less when byte number "count" could not be read or
- * written. After a short count the map is marked torn (verso_map_info()). Bytes past the count are untouched. Errors:
- * none besides the short count. Without an active guard a fault kills, as with memcpy. Threads: any. Source:  the
- * kernel's exception tables; cost in `./dev bench guard`.
+ *          written. After a short count the map is marked torn (verso_map_info()). Bytes past the count are untouched.
+ * Errors:  none besides the short count. Without an active guard a fault kills, as with memcpy.
+ * Threads: any.
+ * Source:  the kernel's exception tables; cost in `./dev bench guard`.
  */
 VERSO_API size_t verso_guard_copy(void *target, const void *source, size_t bytes);
 
@@ -114,8 +116,9 @@ typedef int verso_guard_function(void *arg);
  *
  * Owns:    nothing. What @function acquired before the fault is not released: see Caveats.
  * Errors:  VERSO_E_TORN when a fault ended it (the record holds the offset in the map and the file's path);
- * VERSO_E_GUARD when the guard is absent; else what @function returned. Threads: any; each thread has its own. Source:
- * sigsetjmp(3) without the signal mask; cost in `./dev bench guard`.
+ *          VERSO_E_GUARD when the guard is absent; else what @function returned.
+ * Threads: any; each thread has its own.
+ * Source:  sigsetjmp(3) without the signal mask; cost in `./dev bench guard`.
  */
 VERSO_API int verso_guard_run(struct verso_map *map, verso_guard_function *function, void *arg);
 

@@ -83,7 +83,9 @@ enum verso_inspect_space_flags {
  *
  * Owns:    you, verso_inspect_space_free().
  * Errors:  -ESRCH (no such process, or it ended meanwhile), -EACCES or -EPERM (another user's), -ENOMEM. When only the
- * memory is refused, the list comes without it and each mapping says why. Threads: any. Source:  /proc/PID/maps, smaps.
+ *          memory is refused, the list comes without it and each mapping says why.
+ * Threads: any.
+ * Source:  /proc/PID/maps, smaps.
  */
 VERSO_API int verso_inspect_space(pid_t pid, unsigned flags, struct verso_inspect_space **out_space);
 VERSO_API void verso_inspect_space_free(struct verso_inspect_space *space);

@@ -94,13 +94,14 @@ struct verso_map_options {
  *
  * Units:   bytes. Pages are an inside matter; you see exactly the range you asked for.
  * Owns:    you own *out_map until verso_map_close(). @path, @fd and @options are borrowed; @fd stays yours, open and,
- * for mapped files, at its position. Errors:  VERSO_E_OPTIONS, VERSO_E_WX; VERSO_E_RANGE (offset or length past the
- * end, or past what a pipe gave); VERSO_E_OVERFLOW; VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); -EISDIR;
- * -EEXIST (something stands at address, or EXCLUSIVE); -ENOSPC (holes of a file opened for writing could not be given
- * disk space); VERSO_E_UNSUPPORTED (no rung at or above stability could be had); VERSO_E_GUARD (SUBSTITUTE without the
- * guard); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise. Threads: any. Many threads may use one
- * map; open, resize, remap, refresh, settle and close are for one at a time. Source:  mmap(2) ERRORS and NOTES;
- * POSIX.1-2017 mmap.
+ *          for mapped files, at its position.
+ * Errors:  VERSO_E_OPTIONS, VERSO_E_WX; VERSO_E_RANGE (offset or length past the end, or past what a pipe gave);
+ *          VERSO_E_OVERFLOW; VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); -EISDIR; -EEXIST (something
+ *          stands at address, or EXCLUSIVE); -ENOSPC (holes of a file opened for writing could not be given disk
+ *          space); VERSO_E_UNSUPPORTED (no rung at or above stability could be had); VERSO_E_GUARD (SUBSTITUTE without
+ *          the guard); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise.
+ * Threads: any. Many threads may use one map; open, resize, remap, refresh, settle and close are for one at a time.
+ * Source:  mmap(2) ERRORS and NOTES; POSIX.1-2017 mmap.
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_open(const char *path, const struct verso_map_options *options,
                                               struct verso_map **out_map);
@@ -185,7 +186,8 @@ VERSO_API int verso_map_info(const struct verso_map *map, struct verso_map_info 
  * the map may move: fetch verso_map_data() again. On failure size, address and content are as before.
  *
  * Errors:  VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED; VERSO_E_SPAN; VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC,
- * -EDQUOT, -EFBIG; VERSO_E_RANGE (the map ends before the file does: it can't be the one to resize it); -ENOMEM.
+ *          -EDQUOT, -EFBIG; VERSO_E_RANGE (the map ends before the file does: it can't be the one to resize it);
+ *          -ENOMEM.
  * Threads: readers of bytes that stay may go on; one resize at a time.
  * Source:  fallocate(2), ftruncate(2), mmap(2).
  */
@@ -208,9 +210,11 @@ enum verso_map_sync_level {
  * later call says so.
  *
  * Errors:  VERSO_E_POISONED (record.cause: the first error); VERSO_E_RANGE; VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED
- * (private maps: their stores never reach a file); VERSO_E_NO_DESCRIPTOR; -EIO, -ENOSPC, -EDQUOT of the write-back
- * itself. Threads: any. Source:  msync(2), fsync(2), sync_file_range(2); Rebello et al., "Can Applications Recover from
- * fsync Failures?", ATC 2020.
+ *          (private maps: their stores never reach a file); VERSO_E_NO_DESCRIPTOR; -EIO, -ENOSPC, -EDQUOT of the
+ *          write-back itself.
+ * Threads: any.
+ * Source:  msync(2), fsync(2), sync_file_range(2); Rebello et al., "Can Applications Recover from fsync Failures?", ATC
+ *          2020.
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_sync(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
                                               enum verso_map_sync_level level);
@@ -236,7 +240,9 @@ enum verso_map_advice {
  * never on a neighbour's bytes; the others on all pages it touches. Length 0: to the end.
  *
  * Errors:  VERSO_E_RANGE, VERSO_E_OPTIONS (unknown advice); -errno of madvise: -EINVAL where this kernel or kind of map
- * has no such advice. Threads: any; DONTNEED and FREE change what others see. Source:  madvise(2).
+ *          has no such advice.
+ * Threads: any; DONTNEED and FREE change what others see.
+ * Source:  madvise(2).
  */
 VERSO_API int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
                                enum verso_map_advice advice);
@@ -248,7 +254,8 @@ VERSO_API int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uin
  * guard.
  *
  * Errors:  VERSO_E_RANGE, VERSO_E_READ_ONLY; VERSO_E_TORN (past the file's end, I/O error, no space under a hole);
- * -ENOMEM. Threads: any.
+ *          -ENOMEM.
+ * Threads: any.
  */
 VERSO_API int verso_map_populate(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int writable);
 
@@ -287,7 +294,8 @@ VERSO_API int verso_map_protect(struct verso_map *map, uint64_t offset_bytes, ui
  * The address stays where the new range fits in the old room, else it may move. On failure the map is as before.
  *
  * Errors:  VERSO_E_RANGE, VERSO_E_OVERFLOW, VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR, VERSO_E_SPAN (with a fixed
- * address); -errno of mmap. Threads: no other thread may use the map meanwhile.
+ *          address); -errno of mmap.
+ * Threads: no other thread may use the map meanwhile.
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_remap(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes);
 
@@ -335,8 +343,9 @@ enum verso_map_page_state {
  * @out_count:              how many pages were told of
  *
  * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -errno of mincore. Answers that the kernel would not give truly (a file one
- * may neither write nor own, since Linux 5.2) are UNKNOWN with the reason, never "all". Threads: any. Source:
- * cachestat(2), mincore(2), PAGEMAP_SCAN.
+ *          may neither write nor own, since Linux 5.2) are UNKNOWN with the reason, never "all".
+ * Threads: any.
+ * Source:  cachestat(2), mincore(2), PAGEMAP_SCAN.
  */
 VERSO_API int verso_map_residency(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
                                   struct verso_map_residency *out_residency);
@@ -348,7 +357,8 @@ VERSO_API int verso_map_residency_pages(struct verso_map *map, uint64_t offset_b
  *
  * Errors:  0: yes. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits for the file; call
  *          verso_map_settle(). VERSO_E_POISONED. For RAW and GUARDED file maps the file's size is looked at, too:
- * VERSO_E_CHANGED when it is smaller than the map. Threads: any. Costs a system call or two.
+ *          VERSO_E_CHANGED when it is smaller than the map.
+ * Threads: any. Costs a system call or two.
  */
 VERSO_API int verso_map_check(struct verso_map *map);
 

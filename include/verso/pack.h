@@ -57,7 +57,8 @@ struct verso_pack_entry {
  *
  * Owns:    you own *out_pack until verso_pack_close(). @paths is borrowed for the call; @options too.
  * Errors:  VERSO_E_OPTIONS; VERSO_E_TOO_LARGE; -ENOMEM; with STRICT: the first failing file's error, its path in the
- * record. 0 files are an empty pack. Threads: any. An open pack may be read by all.
+ *          record. 0 files are an empty pack.
+ * Threads: any. An open pack may be read by all.
  */
 VERSO_API VERSO_MUST_CHECK int verso_pack_open(const char *const *paths, size_t count,
                                                const struct verso_pack_options *options, struct verso_pack **out_pack);

@@ -44,8 +44,8 @@ struct verso_window_options {
  *
  * Owns:    you own *out_window until verso_window_close(). @path, @fd, @options are borrowed.
  * Errors:  VERSO_E_OPTIONS (budget under two pages, EXTEND or CREATE without WRITE); VERSO_E_NOT_MAPPED (pipes and
- * files that can't be mapped: verso_map_open() reads those in); -EISDIR; -errno of open, fstat. Threads: any; the
- * window then belongs to one thread at a time.
+ *          files that can't be mapped: verso_map_open() reads those in); -EISDIR; -errno of open, fstat.
+ * Threads: any; the window then belongs to one thread at a time.
  */
 VERSO_API VERSO_MUST_CHECK int verso_window_open(const char *path, const struct verso_window_options *options,
                                                  struct verso_window **out_window);
@@ -68,8 +68,8 @@ VERSO_API uint64_t verso_window_file_bytes(const struct verso_window *window);
  * Views inside the mapped window cost no system call.
  *
  * Errors:  VERSO_E_RANGE (past the end, without EXTEND); VERSO_E_SPAN (longer than the budget allows);
- * VERSO_E_OVERFLOW; -ENOSPC, -EDQUOT, -EFBIG (EXTEND); -ENOMEM. On failure the last view stays valid. Threads: one at a
- * time.
+ *          VERSO_E_OVERFLOW; -ENOSPC, -EDQUOT, -EFBIG (EXTEND); -ENOMEM. On failure the last view stays valid.
+ * Threads: one at a time.
  */
 VERSO_API VERSO_MUST_CHECK int verso_window_view(struct verso_window *window, uint64_t offset_bytes,
                                                  size_t length_bytes, void **out_data);
