@@ -13,6 +13,7 @@
 #define VERSO_SRC_MAP_H
 
 #include "guard/guard.h"
+#include "os/os.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@ struct verso_map {
     size_t length_bytes;   /* what the caller sees */
     size_t mapped_bytes;   /* from base: whole pages that are mapped */
     size_t span_bytes;     /* from base: whole pages that are ours, mapped or reserved */
+    size_t granule_bytes;  /* what the mapping's borders obey: the base page; the huge page for hugetlb memory */
     uint64_t offset_bytes; /* in the file, of the first byte asked for */
     unsigned flags;        /* enum verso_map_flags in effect */
     unsigned access;       /* enum verso__os_access now */
@@ -39,9 +41,11 @@ struct verso_map {
     const char *path; /* lies behind this struct, in the same allocation; never NULL */
     uint64_t device;  /* with inode: which file it was, for opening it again */
     uint64_t inode;
-    atomic_int poison;               /* the first failed write-back, -errno; 0 */
-    struct verso__guard_range range; /* in the guard's registry while mapped */
-    bool watched;                    /* whether it is */
+    int lease_fd;                       /* LEASED: an open file of its own that holds the lease; else -1 */
+    struct verso__os_file_info witness; /* LEASED: the file as it was when the lease was taken */
+    atomic_int poison;                  /* the first failed write-back, -errno; 0 */
+    struct verso__guard_range range;    /* in the guard's registry while mapped */
+    bool watched;                       /* whether it is */
 };
 
 /* Bytes of the file that the page at base begins with. */
@@ -82,5 +86,33 @@ int verso__map_stability_source(struct verso_map *map, const struct verso_map_op
 /* Maps the file at base over the map's own span (or a new place), as flags and access say. For open, resize, remap,
  * refresh. */
 int verso__map_place(struct verso_map *map, int fd, void *wanted, size_t bytes, unsigned os_flags, void **out_address);
+
+/* ---- stability.c: the rungs ----------------------------------------------------------------------------------- */
+
+/*
+ * Takes the rung asked for, or the next above it that can be had, for a map whose offset, length, flags, access and
+ * path are already set and that is not yet placed. @fd: the opened regular file, borrowed. Sets stability,
+ * stability_why, kind, granule and pages of a copy, and adds what the rung implies to flags. *out_fd: what to map
+ * instead of @fd, at the same offsets, owned by the caller (then device and inode are this one's); -1: the file itself.
+ * Fails with the record filled; VERSO_E_OPTIONS: above GUARDED with WRITE.
+ */
+int verso__map_stabilize(struct verso_map *map, int fd, unsigned asked, uint64_t copy_bytes_max, int *out_fd);
+
+/* Gives up a lease, if there is one. For close, and for open when a later step fails. */
+void verso__map_lease_drop(struct verso_map *map);
+
+/* ---- huge.c: the ladder of pages ------------------------------------------------------------------------------ */
+
+/* Anonymous zeros for a buffer of at least @bytes, named, on the largest pages that flags (HUGE) ask for and that can
+ * be had. Sets granule, pages and pages_why. *out_bytes: whole granules. */
+int verso__map_memory(struct verso_map *map, const char *name, size_t bytes, void **out_address, size_t *out_bytes);
+
+/* Reserved address space for file pages, where huge ones fit: congruent to the file's offset modulo the huge page.
+ * Place over it with VERSO__OS_MAP_OVER. */
+int verso__map_huge_reserve(uint64_t base_offset, size_t bytes, void **out_address);
+
+/* Asks for huge pages in what is mapped, looks whether they came, and sets pages and pages_why. Without HUGE in flags:
+ * BASE and "". Never fails: smaller pages are an answer. */
+void verso__map_huge_ask(struct verso_map *map);
 
 #endif

@@ -90,6 +90,14 @@ int verso__os_open_mode(int fd, unsigned *out_flags);
 /* A new descriptor for the same open file, close-on-exec. */
 int verso__os_duplicate(int fd, int *out_fd);
 
+/* The same file through an open file of its own (position, lease, access), by way of /proc. @flags: READ and/or WRITE.
+ */
+int verso__os_reopen(int fd, unsigned flags, int *out_fd);
+
+/* The size of the pages that maps of @fd consist of: of hugetlbfs files its huge page, else the base page. Offsets of
+ * their maps must be multiples of it. */
+size_t verso__os_file_page_bytes(int fd);
+
 /* The name the kernel knows @fd by, for messages: at most @room_bytes with the NUL; -ENAMETOOLONG when it does not fit.
  */
 int verso__os_path_of(int fd, char *out_path, size_t room_bytes);

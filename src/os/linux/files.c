@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 /* The most one read or write moves on Linux; larger requests are cut there silently (read(2), NOTES). */
@@ -145,6 +148,23 @@ int verso__os_duplicate(int fd, int *out_fd)
         return -errno;
     *out_fd = copy;
     return 0;
+}
+
+int verso__os_reopen(int fd, unsigned flags, int *out_fd)
+{
+    char link[64];
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    return verso__os_open(link, flags, 0, out_fd);
+}
+
+size_t verso__os_file_page_bytes(int fd)
+{
+    struct statfs system;
+
+    if (fstatfs(fd, &system) == 0 && (unsigned long)system.f_type == HUGETLBFS_MAGIC)
+        return (size_t)system.f_bsize;
+    return verso__os_page_bytes();
 }
 
 int verso__os_path_of(int fd, char *out_path, size_t room_bytes)
@@ -363,9 +383,12 @@ int verso__os_copy_range(int source_fd, uint64_t source_offset, int target_fd, u
 
 int verso__os_lease_take(int fd)
 {
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+    /*
+     * A breaker is announced by SIGIO, whose default action kills. Nobody is to be told, the state is asked for; but
+     * taking the lease makes this process the owner, so until that is undone let it be a signal that is ignored.
+     */
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
         return -errno;
-    /* A breaker is announced by SIGIO, whose default action kills. Nobody is to be told: the state is asked for. */
     (void)fcntl(fd, F_SETOWN, 0);
     return 0;
 }
