@@ -12,6 +12,7 @@
 #ifndef VERSO_SRC_MAP_H
 #define VERSO_SRC_MAP_H
 
+#include "base/fail.h"
 #include "guard/guard.h"
 #include "os/os.h"
 
@@ -73,16 +74,6 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
  * holes. */
 int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
 
-/*
- * The rungs above GUARDED (stability.c): which descriptor is mapped instead of @fd, a file of which offset 0 is the
- * range's base page. Fills map->stability and stability_why, too. *out_fd stays @fd when the file itself is mapped
- * (LEASED: map->fd then holds the lease); else it is a new descriptor, to be closed by the caller once mapped, with
- * *out_offset the file offset that corresponds to @offset there. VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE;
- * VERSO_E_CHANGED; -errno.
- */
-int verso__map_stability_source(struct verso_map *map, const struct verso_map_options *options, int fd, uint64_t offset,
-                                uint64_t length, int *out_fd, uint64_t *out_offset);
-
 /* Maps the file at base over the map's own span (or a new place), as flags and access say. For open, resize, remap,
  * refresh. */
 int verso__map_place(struct verso_map *map, int fd, void *wanted, size_t bytes, unsigned os_flags, void **out_address);
@@ -90,13 +81,15 @@ int verso__map_place(struct verso_map *map, int fd, void *wanted, size_t bytes, 
 /* ---- stability.c: the rungs ----------------------------------------------------------------------------------- */
 
 /*
- * Takes the rung asked for, or the next above it that can be had, for a map whose offset, length, flags, access and
- * path are already set and that is not yet placed. @fd: the opened regular file, borrowed. Sets stability,
- * stability_why, kind, granule and pages of a copy, and adds what the rung implies to flags. *out_fd: what to map
- * instead of @fd, at the same offsets, owned by the caller (then device and inode are this one's); -1: the file itself.
- * Fails with the record filled; VERSO_E_OPTIONS: above GUARDED with WRITE.
+ * Takes the rung asked for, or the next above it that can be had, for a map that is not yet placed but whose offset,
+ * length, flags and access are set. @fd: the opened regular file, borrowed. Sets stability, stability_why, and kind,
+ * granule and pages of a copy, and adds what the rung implies to flags (GUARDED: SUBSTITUTE and KEEP_FD). *out_fd: what
+ * to map instead of @fd, at the same offsets, owned by the caller (device and inode are then this one's); -1: the file
+ * itself. On failure *out_failure has all but the path. VERSO_E_OPTIONS: above GUARDED with WRITE; VERSO_E_GUARD;
+ * VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE; VERSO_E_CHANGED; -ENOMEM.
  */
-int verso__map_stabilize(struct verso_map *map, int fd, unsigned asked, uint64_t copy_bytes_max, int *out_fd);
+int verso__map_stability_source(struct verso_map *map, int fd, unsigned asked, uint64_t copy_bytes_max, int *out_fd,
+                                struct verso__failure *out_failure);
 
 /* Gives up a lease, if there is one. For close, and for open when a later step fails. */
 void verso__map_lease_drop(struct verso_map *map);

@@ -114,7 +114,8 @@ static int make_map(struct opening *opening, struct verso_map **out_map)
         return failed(opening, -ENOMEM, "malloc", NULL);
     map->path = memcpy(map + 1, path, path_bytes);
     map->path_is_name = opening->path != NULL;
-    map->fd = -1;
+    map->fd = map->lease_fd = -1;
+    map->granule_bytes = verso__os_page_bytes();
     map->flags = opening->options.flags;
     map->access = VERSO__OS_ACCESS_READ;
     if (map->flags & (VERSO_MAP_WRITE | VERSO_MAP_PRIVATE))
