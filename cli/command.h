@@ -14,11 +14,7 @@
 #include <stdint.h>
 
 /* Every subcommand, in the order of help. */
-#define COMMAND_LIST(X) \
-    X(watch)            \
-    X(cache)            \
-    X(maps)             \
-    X(doctor)
+#define COMMAND_LIST(X) X(doctor)
 
 /* Exit codes, as grep, cmp and diff have them. */
 enum exit_code {
@@ -27,15 +23,26 @@ enum exit_code {
     EXIT_TROUBLE = 2, /* bad input, bad usage, or the system refused */
 };
 
-/* What an option's argument is. Numbers and sizes are checked by the parser, so commands never see rubbish. */
+/* What an option's argument is. The parser checks it, so commands never see rubbish. */
 enum option_kind {
     OPTION_FLAG,    /* no argument; sets a bool */
     OPTION_TEXT,    /* sets a const char * */
+    OPTION_TEXTS,   /* may be given several times; adds to a struct text_list */
+    OPTION_CHOICE,  /* one of the words of @argument, "name|size"; sets an unsigned: which, from 0 */
     OPTION_COUNT,   /* a whole number; sets a uint64_t */
     OPTION_BYTES,   /* 4096, 64K, 1.5G (powers of 1024); sets a uint64_t */
     OPTION_SECONDS, /* 10, 0.5; sets a double */
     OPTION_RANGE,   /* FROM-TO, FROM-, -TO, in bytes with the same suffixes; sets a struct byte_range */
 };
+
+struct text_list {
+    const char **texts;
+    size_t count;
+};
+
+struct byte_range * /
+}
+;
 
 struct byte_range {
     uint64_t start_bytes;
@@ -46,9 +53,9 @@ struct option_row {
     char letter;      /* 0: long form only */
     const char *name; /* "range" for --range */
     enum option_kind kind;
-    const char *argument; /* how help names it: "SECONDS"; NULL for flags */
+    const char *argument; /* how help names it: "SECONDS"; for a choice its words; NULL for flags */
     const char *help;     /* one line */
-    void *target;         /* what it sets, as its kind says */
+    void *target;         /* what it sets, as its kind says; keeps its value when the option is not given */
 };
 
 struct command {
@@ -62,11 +69,18 @@ struct command {
     int (*run)(int count, char **arguments); /* what is left after the options; answers an enum exit_code */
 };
 
+enum color_when {
+    COLOR_AUTO,
+    COLOR_ALWAYS,
+    COLOR_NEVER,
+};
+
 /* Set by the common options. */
 struct common_options {
+    bool help;
     bool json;
     bool quiet;
-    const char *color; /* "auto", "always", "never" */
+    unsigned color; /* enum color_when */
 };
 extern struct common_options common;
 
@@ -83,5 +97,9 @@ void options_help(const struct command *command);
 
 /* "64K" -> 65536. False when it is not a size or does not fit. */
 bool parse_bytes(const char *text, uint64_t *out_bytes);
+
+/* realloc() of @count things of @bytes, that ends the program with one clear line when there is no memory. Keeps errno.
+ */
+void *allocate(void *old, size_t count, size_t bytes);
 
 #endif

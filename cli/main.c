@@ -3,9 +3,12 @@
 #include "command.h"
 #include "output.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <verso/base.h>
 
 static const struct command *const commands[] = {
@@ -49,6 +52,28 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+/* A file opened while 0, 1 or 2 is closed would become that stream, and data would be printed into it. Reading-only, so
+ * that printing still fails and output_finish() says so. */
+static void keep_streams_taken(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int complain_command(const char *name)
+{
+    char *shown = name_shown(name);
+    int answer = trouble("no command is called '%s'; `verso --help` lists them", shown);
+
+    free(shown);
+    return answer;
+}
+
 /* A handler without SA_RESTART, so that waiting calls end and loops get to look at interrupted(). */
 static void catch_interrupts(void)
 {
@@ -75,6 +100,7 @@ int main(int count, char **arguments)
 {
     const struct command *command;
 
+    keep_streams_taken();
     if (count < 2) {
         print_help(stderr);
         return EXIT_TROUBLE;
@@ -94,11 +120,11 @@ int main(int count, char **arguments)
             options_help(command);
             return output_finish(EXIT_YES);
         }
-        return trouble("no command is called '%s'; `verso --help` lists them", arguments[2]);
+        return complain_command(arguments[2]);
     }
     command = find(arguments[1]);
     if (!command)
-        return trouble("no command is called '%s'; `verso --help` lists them", arguments[1]);
+        return complain_command(arguments[1]);
     output_command_set(command->name);
     catch_interrupts();
     return output_finish(run(command, count - 1, arguments + 1));

@@ -26,11 +26,10 @@ void output_command_set(const char *name);
  * on no memory). */
 char *name_shown(const char *name);
 
-/* A file name for JSON: UTF-8 as it is, other bytes as \xNN with "path_escaped": true beside it when @object is given.
- */
+/* A file name for JSON: UTF-8 as it is; with other bytes in it, these and backslashes as \xNN with "<key>_escaped": true beside it. */
 void json_set_name(json_t *object, const char *key, const char *name);
 
-/* 1536 -> "1.5 KiB" in @text (at least 16 bytes); returns @text. */
+/* 1536 -> "1.5 KiB" in @text (at least 16 bytes), rounded down; returns @text. */
 char *bytes_shown(uint64_t bytes, char *text);
 
 /* 1234567 -> "1,234,567" in @text (at least 27 bytes); returns @text. */
@@ -46,8 +45,8 @@ int terminal_columns(FILE *stream);
  */
 int json_print(json_t *root, int schema);
 
-/* Flushes stdout; trouble when what was printed did not get there (full disk, closed pipe). Every command ends with
- * this. */
+/* Flushes and closes stdout; trouble when what was printed did not get there (full disk, closed pipe). main ends every
+ * command with this. */
 int output_finish(int exit_code);
 
 /* A progress line on stderr for work over a second; nothing when stderr is not a terminal or --quiet. */
@@ -61,6 +60,7 @@ struct progress {
 void progress_start(struct progress *progress, const char *what, uint64_t total, bool is_bytes);
 void progress_step(struct progress *progress, uint64_t done); /* cheap: looks at the clock, seldom prints */
 void progress_end(struct progress *progress);                 /* clears the line */
+void progress_hide(void);                                     /* clears it until the next step; messages do */
 
 /* True after Ctrl-C or SIGTERM: loops look at it and end cleanly. main installs the handler. */
 bool interrupted(void);

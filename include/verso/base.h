@@ -53,6 +53,21 @@ VERSO_API const char *verso_version(void);
  */
 VERSO_API size_t verso_page_bytes(void);
 
+/**
+ * verso_name_escape() - a file's name as one printable line
+ * @name:       any bytes but NUL
+ * @out_text:   where to write; may be NULL when @text_bytes is 0
+ * @text_bytes: its size; the line is cut there, always with a final NUL
+ *
+ * A name can hold newlines, terminal escapes, and bytes that are no text at all. Printable UTF-8 stays as it is; every
+ * other byte, and the backslash, comes as \xNN, so different names stay different.
+ *
+ * Units:   returns the bytes the whole line needs without the NUL, as snprintf does.
+ * Errors:  none.
+ * Threads: any.
+ */
+VERSO_API size_t verso_name_escape(const char *name, char *out_text, size_t text_bytes);
+
 VERSO_END_DECLS
 
 #endif

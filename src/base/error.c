@@ -8,7 +8,6 @@
  */
 #include "base/fail.h"
 #include "base/sums.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -145,25 +144,12 @@ static void line_add(struct line *line, const char *text)
             line->text[line->length_bytes] = *text;
 }
 
-/* Adds a file's name. What would break the line or a terminal comes as \xNN. */
+/* Adds a file's name, in whatever room is left. */
 static void line_add_path(struct line *line, const char *path)
 {
-    const unsigned char *byte = (const unsigned char *)path;
-    char escaped[5];
+    size_t room_bytes = line->length_bytes < line->room_bytes ? line->room_bytes - line->length_bytes : 0;
 
-    while (*byte) {
-        size_t step = verso__utf8_printable(byte);
-
-        if (step == 0) {
-            (void)snprintf(escaped, sizeof(escaped), "\\x%02x", *byte++);
-            line_add(line, escaped);
-        }
-        for (; step; step--) {
-            const char one[2] = { (char)*byte++, 0 };
-
-            line_add(line, one);
-        }
-    }
+    line->length_bytes += verso_name_escape(path, room_bytes ? line->text + line->length_bytes : NULL, room_bytes);
 }
 
 size_t verso_error_message(char *out_text, size_t text_bytes)
