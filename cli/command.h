@@ -40,10 +40,6 @@ struct text_list {
     size_t count;
 };
 
-struct byte_range * /
-}
-;
-
 struct byte_range {
     uint64_t start_bytes;
     uint64_t end_bytes; /* UINT64_MAX: to the end */

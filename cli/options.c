@@ -209,10 +209,15 @@ static const char *expectation(const struct option_row *row)
     }
 }
 
+static const char *one_of(const struct option_row *row)
+{
+    return row->kind == OPTION_CHOICE ? "one of " : "";
+}
+
 static int complain_argument(const struct option_row *row, const char *text)
 {
     char *shown = name_shown(text);
-    int answer = trouble("--%s wants %s, not '%s'", row->name, expectation(row), shown);
+    int answer = trouble("--%s wants %s%s, not '%s'", row->name, one_of(row), expectation(row), shown);
 
     free(shown);
     return answer;
@@ -276,7 +281,8 @@ static int complain_option(const struct reader *reader, const struct command *co
     char *shown;
 
     if (row && answer == ':')
-        return trouble("--%s wants %s; see `verso %s --help`", row->name, expectation(row), command->name);
+        return trouble("--%s wants %s%s; see `verso %s --help`", row->name, one_of(row), expectation(row),
+                       command->name);
     if (row)
         return trouble("--%s takes no argument; see `verso %s --help`", row->name, command->name);
     if (optopt > 0 && optopt < LONG_ONLY) {
