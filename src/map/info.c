@@ -26,6 +26,7 @@ void verso_map_close(struct verso_map *map)
         (void)verso__os_unmap(map->base, map->span_bytes);
     if (map->fd >= 0)
         verso__os_close(map->fd);
+    free(atomic_load(&map->kernel_path));
     free(map);
 }
 
@@ -39,7 +40,7 @@ int verso_map_info(const struct verso_map *map, struct verso_map_info *out_info)
         .stability_why = map->stability_why,
         .pages = map->pages,
         .pages_why = map->pages_why,
-        .path = map->path,
+        .path = verso__map_path(map),
         .offset_bytes = map->offset_bytes,
         .span_bytes = map->span_bytes - map->lead_bytes,
         .torn_offset_bytes = map->watched ? atomic_load(&map->range.torn_offset_bytes) : VERSO_OFFSET_NONE,

@@ -35,12 +35,13 @@ struct verso_map {
     enum verso_map_pages pages;
     const char *stability_why; /* literals */
     const char *pages_why;
-    int fd;            /* kept, owned; -1 */
-    bool path_is_name; /* @path was given to open (else it is what the kernel calls the descriptor) */
+    int fd;            /* kept, owned; -1. The mapping's own open file: both see each write-back error */
+    bool path_is_name; /* @path was given to open (else ask verso__map_path(), which asks the kernel) */
     bool sealed;       /* mseal: the memory can't be unmapped */
     bool address_is_fixed;
-    const char *path; /* lies behind this struct, in the same allocation; never NULL */
-    uint64_t device;  /* with inode: which file it was, for opening it again */
+    const char *path;            /* lies behind this struct, in the same allocation; never NULL */
+    _Atomic(char *) kernel_path; /* owned; what verso__map_path() found */
+    uint64_t device;             /* with inode: which file it was, for opening it again */
     uint64_t inode;
     int lease_fd;                       /* LEASED: an open file of its own that holds the lease; else -1 */
     struct verso__os_file_info witness; /* LEASED: the file as it was when the lease was taken */
@@ -48,6 +49,9 @@ struct verso_map {
     struct verso__guard_range range;    /* in the guard's registry while mapped */
     bool watched;                       /* whether it is */
 };
+
+/* The file's name for records and reports: as given to open, else what the kernel calls it, else "". Never NULL. */
+const char *verso__map_path(const struct verso_map *map);
 
 /* Bytes of the file that the page at base begins with. */
 static inline uint64_t verso__map_base_offset(const struct verso_map *map)
@@ -74,9 +78,21 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
  * holes. */
 int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
 
-/* Maps the file at base over the map's own span (or a new place), as flags and access say. For open, resize, remap,
- * refresh. */
-int verso__map_place(struct verso_map *map, int fd, void *wanted, size_t bytes, unsigned os_flags, void **out_address);
+/*
+ * Maps @bytes of @fd from @file_offset at @wanted (for AT and OVER) or anywhere, shared or not as map->flags say, with
+ * map->access. For open, resize, remap, refresh.
+ */
+int verso__map_place(const struct verso_map *map, int fd, uint64_t file_offset, void *wanted, size_t bytes,
+                     unsigned os_flags, void **out_address);
+
+/* What the flags NO_CORE, NO_FORK, LOCK and POPULATE want of pages that have just been placed. Bare codes. */
+int verso__map_dress(struct verso_map *map, void *address, size_t bytes);
+
+/* Tells the guard where the mapped pages are now (none: it forgets the map). -ENOMEM only the first time. */
+int verso__map_watch(struct verso_map *map);
+
+/* Brings pages in (populate.c), on any kernel. VERSO_E_TORN, -ENOMEM: bare codes. */
+int verso__map_populate_pages(struct verso_map *map, void *address, size_t bytes, bool for_writing);
 
 /* ---- stability.c: the rungs ----------------------------------------------------------------------------------- */
 

@@ -83,7 +83,7 @@ static int map_file(struct opening *opening, struct verso_map *map)
     map->span_bytes = map->length_bytes ? (size_t)bytes : page;
     if (map->length_bytes) {
         map->kind = VERSO_MAP_KIND_FILE;
-        r = verso__map_place(map, opening->fd, NULL, (size_t)bytes, 0, &address);
+        r = verso__map_place(map, opening->fd, verso__map_base_offset(map), NULL, (size_t)bytes, 0, &address);
     } else {
         map->kind = VERSO_MAP_KIND_EMPTY;
         r = verso__os_reserve(page, page, &address);

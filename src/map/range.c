@@ -13,10 +13,14 @@
 #include "base/sums.h"
 #include "os/os.h"
 
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
 int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, bool inside,
                         void **out_address, size_t *out_bytes)
 {
-    uint64_t page = verso__os_page_bytes();
+    uint64_t page = map->granule_bytes;
     uint64_t length, start, end;
 
     if (!verso__within(offset_bytes, length_bytes, map->length_bytes))
@@ -68,4 +72,31 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
     *out_fd = fd;
     *out_owned = true;
     return 0;
+}
+
+/* Buffers remember their source's name when they are read; mappings can be asked for later, and seldom are. */
+static char *name_from_kernel(const struct verso_map *map)
+{
+    char name[PATH_MAX];
+
+    if (map->fd >= 0 && verso__os_path_of(map->fd, name, sizeof(name)) == 0)
+        return strdup(name);
+    return NULL;
+}
+
+const char *verso__map_path(const struct verso_map *map)
+{
+    struct verso_map *keeper = (struct verso_map *)map; /* remembering does not change the map for anybody */
+    char *known = atomic_load(&keeper->kernel_path);
+    char *found;
+
+    if (*map->path || known)
+        return known ? known : map->path;
+    found = name_from_kernel(map);
+    if (!found)
+        return map->path;
+    if (atomic_compare_exchange_strong(&keeper->kernel_path, &known, found))
+        return found;
+    free(found); /* another thread was first */
+    return known;
 }
