@@ -171,6 +171,7 @@ enum verso_inspect_frame_state {
     VERSO_INSPECT_FRAME_UNEVICTABLE = 1 << 14,
     VERSO_INSPECT_FRAME_POISONED = 1 << 15,
     VERSO_INSPECT_FRAME_FREE = 1 << 16,
+    VERSO_INSPECT_FRAME_ABSENT = 1 << 17, /* a number without memory behind it */
 };
 
 struct verso_inspect_frame {
@@ -182,7 +183,7 @@ struct verso_inspect_frame {
  * verso_inspect_frames() - what the kernel says of physical frames
  * @first_frame, @count: neighbouring frames; @out_frames has room for @count
  *
- * Errors:  -EACCES or -EPERM without root (CAP_SYS_ADMIN); -ENOENT on kernels without it.
+ * Errors:  -EACCES or -EPERM without root (CAP_SYS_ADMIN); -ENOENT on kernels without it; VERSO_E_RANGE past the last.
  * Source:  /proc/kpageflags, /proc/kpagecount: 80-240 ns a frame in bulk.
  */
 VERSO_API int verso_inspect_frames(uint64_t first_frame, size_t count, struct verso_inspect_frame *out_frames);

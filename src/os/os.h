@@ -335,11 +335,12 @@ struct verso__os_mapping {
     const char *name; /* path, "[heap]", "[anon:...]" or ""; octal escapes undone; valid during the callback */
 };
 
-/* Calls @each for every mapping, by address; stops and returns its answer when that is not 0. @pid 0: this process. */
+/* Calls @each for every mapping, by address; stops and returns its answer when that is not 0. @pid 0: this process.
+ * -ESRCH when it ended before the list did; no call at all for a process without memory (a kernel thread). */
 int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *mapping, void *arg), void *arg);
 
-/* The mapping that holds @address: PROCMAP_QUERY, else by reading. -ENOENT when none does. @name gets up to
- * @room_bytes. */
+/* The mapping that holds @address: PROCMAP_QUERY, else by reading. -ENOENT when none does. @out_name (may be NULL) gets
+ * up to @room_bytes with the NUL, a longer name's end becomes "..."; the mapping's name points to it. */
 int verso__os_mapping_at(pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name,
                          size_t room_bytes);
 
@@ -359,7 +360,7 @@ struct verso__os_mapping_memory {
     uint64_t file_huge; /* ShmemPmdMapped + FilePmdMapped */
     uint64_t hugetlb;
     uint64_t page_bytes; /* KernelPageSize */
-    char flags[128];     /* VmFlags, as the kernel writes them */
+    char flags[200];     /* VmFlags, as the kernel writes them: at most 64 of two letters */
 };
 
 /* As verso__os_mappings(), with memory. Slower: the kernel walks the page tables. */
@@ -369,11 +370,12 @@ int verso__os_mappings_memory(pid_t pid,
                               void *arg);
 
 /* Raw entries of /proc/PID/pagemap for @count pages from @address (page-aligned); frame numbers are 0 without
- * privilege. */
+ * privilege. -ESRCH when the process ended, -EFAULT above its address space. */
 int verso__os_pagemap(int pagemap_fd, uint64_t address, size_t count, uint64_t *out_entries);
 int verso__os_pagemap_open(pid_t pid, int *out_fd);
 
-/* A run of pages with equal categories, from PAGEMAP_SCAN. -ENOTTY or -EINVAL before Linux 6.7. */
+/* A run of pages with equal categories, from PAGEMAP_SCAN. -ENOTTY before Linux 6.7; -EINVAL for a category it does not
+ * have (GUARD before 6.15). */
 struct verso__os_page_run {
     uint64_t start;
     uint64_t end;
@@ -390,13 +392,13 @@ enum verso__os_page_category {
     VERSO__OS_PAGE_SOFT_DIRTY = 1 << 7,
     VERSO__OS_PAGE_GUARD = 1 << 8,
 };
-/* Fills up to @room runs whose pages have any of @wanted; *out_walked is where to go on from, *out_count how many were
- * filled. */
+/* Fills up to @room runs whose pages have any of @wanted, and says FILE and HUGE of them as well; *out_walked is where to
+ * go on from, *out_count how many were filled. */
 int verso__os_page_scan(int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted,
                         struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
 
 /* Flags and map counts of @count physical frames from @frame (/proc/kpageflags, /proc/kpagecount). -EACCES/-EPERM
- * without root. */
+ * without root, -ERANGE past the last frame. */
 int verso__os_frame_flags(uint64_t frame, size_t count, uint64_t *out_flags);
 int verso__os_frame_counts(uint64_t frame, size_t count, uint64_t *out_counts);
 
@@ -415,7 +417,8 @@ enum verso__os_extent_flags {
     VERSO__OS_EXTENT_INLINE = 1 << 5, /* inside the inode; the address means nothing to others */
     VERSO__OS_EXTENT_ENCODED = 1 << 6,
 };
-/* Up to @room extents from @offset on (FIEMAP, no sync). -EOPNOTSUPP where the file system has no blocks to tell of. */
+/* Up to @room extents from @offset on (FIEMAP, no sync); the first may begin before it. It was the last batch when
+ * *out_count is 0 or an extent is LAST. -EOPNOTSUPP where the file system has no blocks to tell of. */
 int verso__os_extents(int fd, uint64_t offset, struct verso__os_extent *out_extents, size_t room, size_t *out_count);
 
 /* Calls @each for every process id; stops as verso__os_mappings() does. */
@@ -428,9 +431,11 @@ struct verso__os_process_info {
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
     uint64_t start_ticks; /* with the pid: which process this is */
-    uint32_t user_id;
+    uint32_t user_id;     /* the effective one */
+    char state;           /* as ps shows it: 'R', 'S', 'Z' (ended, not yet waited for) ... */
+    bool is_kernel_thread;
 };
-/* -ESRCH when it is gone. */
+/* @pid 0: this process. -ESRCH when it is gone. */
 int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info);
 
 /* ---- What the machine can do (features) ----------------------------------------------------------------------- */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pages - what the page tables and the frames hold: pagemap, PAGEMAP_SCAN, kpageflags, kpagecount.
+ *
+ * All are arrays of 64-bit words indexed by page or frame number. A dead process reads as an empty array, and so does
+ * an address above the address space: the first entry tells the two apart.
+ */
+#include "os/linux/kernel.h"
+#include "os/linux/proc.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+#define WORD sizeof(uint64_t)
+
+int verso__os_pagemap_open(pid_t pid, int *out_fd)
+{
+    return verso__proc_open(pid, "pagemap", out_fd);
+}
+
+int verso__os_pagemap(int pagemap_fd, uint64_t address, size_t count, uint64_t *out_entries)
+{
+    uint64_t first, page = address / verso__os_page_bytes();
+    size_t done;
+    int r = verso__os_read_at(pagemap_fd, page * WORD, out_entries, count * WORD, &done);
+
+    if (r < 0 || done == count * WORD)
+        return r;
+    r = verso__os_read_at(pagemap_fd, 0, &first, WORD, &done);
+    if (r < 0)
+        return r;
+    return done == 0 ? -ESRCH : -EFAULT;
+}
+
+int verso__os_page_scan(int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted,
+                        struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked)
+{
+    struct pm_scan_arg scan = {
+        .size = sizeof(scan),
+        .start = start,
+        .end = end,
+        .vec = (uintptr_t)out_runs,
+        .vec_len = room,
+        .category_anyof_mask = wanted,
+        .return_mask = wanted | VERSO__OS_PAGE_FILE | VERSO__OS_PAGE_HUGE,
+    };
+    int r;
+
+    _Static_assert(sizeof(struct verso__os_page_run) == sizeof(struct page_region), "filled by the kernel");
+    _Static_assert(VERSO__OS_PAGE_GUARD == PAGE_IS_GUARD && VERSO__OS_PAGE_HUGE == PAGE_IS_HUGE &&
+                       VERSO__OS_PAGE_WRITE_ALLOWED == PAGE_IS_WPALLOWED,
+                   "the kernel's own bits");
+    do
+        r = ioctl(pagemap_fd, PAGEMAP_SCAN, &scan);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return -errno;
+    *out_count = (size_t)r;
+    *out_walked = scan.walk_end;
+    return 0;
+}
+
+static int frame_words(const char *path, uint64_t frame, size_t count, uint64_t *out_words)
+{
+    size_t done;
+    int fd, r;
+
+    if (frame > (UINT64_MAX >> 1) / WORD)
+        return -ERANGE;
+    r = verso__os_open(path, VERSO__OS_OPEN_READ, 0, &fd);
+    if (r < 0)
+        return r;
+    r = verso__os_read_at(fd, frame * WORD, out_words, count * WORD, &done);
+    verso__os_close(fd);
+    if (r == -EINVAL)
+        return -ERANGE; /* how kpageflags says that the first frame is past the last */
+    if (r < 0)
+        return r;
+    return done == count * WORD ? 0 : -ERANGE;
+}
+
+int verso__os_frame_flags(uint64_t frame, size_t count, uint64_t *out_flags)
+{
+    return frame_words("/proc/kpageflags", frame, count, out_flags);
+}
+
+int verso__os_frame_counts(uint64_t frame, size_t count, uint64_t *out_counts)
+{
+    return frame_words("/proc/kpagecount", frame, count, out_counts);
+}

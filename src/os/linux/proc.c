@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* proc - see proc.h. */
+#include "os/linux/proc.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The kernel hands out seq files a page or so at a time; more room than this saves no calls. */
+#define FIRST_ROOM_BYTES ((size_t)16 * 1024)
+
+/* Why /proc/PID/<file> is not there: no such process, or no such file (or no /proc at all). */
+static int absence(const char *process)
+{
+    if (access(process, F_OK) == 0 || access("/proc/self", F_OK) != 0)
+        return -ENOENT;
+    return -ESRCH;
+}
+
+int verso__proc_open(pid_t pid, const char *name, int *out_fd)
+{
+    char process[32], path[96];
+    int r;
+
+    if (pid == 0)
+        r = snprintf(process, sizeof(process), "/proc/self");
+    else
+        r = snprintf(process, sizeof(process), "/proc/%ld", (long)pid);
+    if (r < 0 || (size_t)r >= sizeof(process))
+        return -EINVAL;
+    r = snprintf(path, sizeof(path), "%s/%s", process, name);
+    if (r < 0 || (size_t)r >= sizeof(path))
+        return -ENAMETOOLONG;
+    r = verso__os_open(path, VERSO__OS_OPEN_READ, 0, out_fd);
+    return r == -ENOENT ? absence(process) : r;
+}
+
+/* Makes room behind what is not yet given out, and for one NUL: by moving it down, else by growing. */
+static int make_room(struct verso__proc_lines *lines)
+{
+    size_t room = lines->room_bytes ? lines->room_bytes * 2 : FIRST_ROOM_BYTES;
+    char *text;
+
+    if (lines->start > 0) {
+        memmove(lines->text, lines->text + lines->start, lines->end - lines->start);
+        lines->end -= lines->start;
+        lines->start = 0;
+        return 0;
+    }
+    if (lines->end + 1 < lines->room_bytes)
+        return 0;
+    text = realloc(lines->text, room);
+    if (!text)
+        return -ENOMEM;
+    lines->text = text;
+    lines->room_bytes = room;
+    return 0;
+}
+
+static int read_more(struct verso__proc_lines *lines)
+{
+    size_t done;
+    int r = make_room(lines);
+
+    if (r < 0)
+        return r;
+    r = verso__os_read(lines->fd, lines->text + lines->end, lines->room_bytes - lines->end - 1, &done);
+    if (r < 0)
+        return r;
+    lines->end += done;
+    lines->ended = done == 0;
+    return 0;
+}
+
+int verso__proc_lines_next(struct verso__proc_lines *lines, char **out_line, size_t *out_bytes)
+{
+    size_t searched = 0;
+
+    for (;;) {
+        size_t held = lines->end - lines->start;
+        char *line = lines->text + lines->start;
+        char *newline = held > searched ? memchr(line + searched, '\n', held - searched) : NULL;
+        int r;
+
+        if (newline || (lines->ended && held > 0)) {
+            *out_line = line;
+            *out_bytes = newline ? (size_t)(newline - line) : held;
+            lines->start += *out_bytes + (newline != NULL);
+            line[*out_bytes] = '\0';
+            return 1;
+        }
+        if (lines->ended)
+            return 0;
+        searched = held;
+        r = read_more(lines);
+        if (r < 0)
+            return r;
+    }
+}
+
+void verso__proc_lines_end(struct verso__proc_lines *lines)
+{
+    free(lines->text);
+    *lines = (struct verso__proc_lines){ .fd = lines->fd };
+}
