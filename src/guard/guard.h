@@ -19,9 +19,10 @@ struct verso__guard_range {
     uintptr_t start; /* whole pages: [start, end) */
     uintptr_t end;
     uint64_t file_offset_bytes; /* of start */
-    int fd;                     /* for substitution: asked for the file's size in the handler; else -1 */
-    bool substitute;            /* a fault becomes zeros */
-    unsigned access;            /* enum verso__os_access of the zeros */
+    /* May change while the range is in: */
+    _Atomic int fd;          /* for substitution: asked for the file's size in the handler; else -1 */
+    _Atomic bool substitute; /* a fault becomes zeros */
+    _Atomic unsigned access; /* enum verso__os_access of the zeros */
     /* Written by the handler: */
     _Atomic uint64_t torn_offset_bytes; /* the lowest file offset that failed; VERSO_OFFSET_NONE */
     _Atomic uint64_t torn_count;
@@ -32,8 +33,10 @@ struct verso__guard_range {
 void verso__guard_range_init(struct verso__guard_range *range);
 
 /*
- * Adds and drops: a mutex, no system call in the common case. -ENOMEM. While a range is in, its start, end, fd and
- * access may only be changed through verso__guard_range_move().
+ * Adds and drops: a few atomic operations, no lock, no system call in the common case. -ENOMEM. Ranges may not overlap.
+ * One thread at a time for one range; any number for different ones. While a range is in, its start, end and offset
+ * change through verso__guard_range_move() alone: with only the end changed, readers of what stays may go on; else
+ * nobody may use the memory meanwhile. Dropping a range that is not in does nothing.
  */
 int verso__guard_range_add(struct verso__guard_range *range);
 void verso__guard_range_drop(struct verso__guard_range *range);

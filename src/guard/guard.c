@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard - what becomes of a fault.
+ *
+ *      SIGBUS at an address in a range of ours?        no --> whoever handled it before
+ *        | yes
+ *        +- in a guarded loop (fixup.h)?              yes --> go on behind it: a short count
+ *        +- in verso__guard_run() for this range?     yes --> leave it: VERSO_E_TORN
+ *        +- the range takes zeros?                    yes --> zeros, and the access is made again
+ *        |
+ *        +--> whoever handled it before
+ *
+ * The nearest to the access decides: who asked for a count gets one, even on a map that would take zeros.
+ */
+#include "base/fail.h"
+#include "guard/fixup.h"
+#include "guard/scope.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one install or remove at a time */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static atomic_uint installs;
+
+static bool mend(const struct verso__os_fault *fault)
+{
+    struct verso__guard_place place;
+    uintptr_t landing;
+    bool exact;
+
+    if (fault->cause == VERSO__OS_FAULT_OTHER || !verso__guard_place_find((uintptr_t)fault->address, &place))
+        return false;
+    landing = verso__guard_landing(*fault->pc, &exact);
+    if (landing) {
+        if (exact)
+            verso__guard_place_mark(&place, verso__guard_place_offset(&place));
+        *fault->pc = landing;
+        return true;
+    }
+    verso__guard_scope_leave(&place);
+    return atomic_load(&place.range->substitute) && verso__guard_substitute(&place);
+}
+
+/* ---- Installing ----------------------------------------------------------------------------------------------- */
+
+/* A child of fork() has one thread; a lock that another thread of its parent held would never be given back. */
+static void lock_take(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+static void lock_give(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void lock_survives_fork(void)
+{
+    (void)pthread_atfork(lock_take, lock_give, lock_give);
+}
+
+int verso_guard_install(void)
+{
+    int error = 0;
+
+    (void)pthread_once(&fork_once, lock_survives_fork);
+    lock_take();
+    if (!atomic_load(&installs) || !verso__os_fault_is_installed())
+        error = verso__os_fault_install(mend);
+    if (error == 0)
+        atomic_fetch_add(&installs, 1);
+    lock_give();
+    return error < 0 ? verso__fail(error, "sigaction", NULL) : 0;
+}
+
+int verso_guard_remove(void)
+{
+    int error = 0;
+
+    lock_take();
+    if (!atomic_load(&installs))
+        error = VERSO_E_GUARD;
+    else if (atomic_fetch_sub(&installs, 1) == 1)
+        error = verso__os_fault_remove();
+    lock_give();
+    if (error == -EBUSY)
+        error = VERSO_E_GUARD;
+    return error < 0 ? verso__fail(error, "sigaction", NULL) : 0;
+}
+
+enum verso_guard_state verso_guard_state(void)
+{
+    if (!verso__guard_is_active())
+        return VERSO_GUARD_ABSENT;
+    return verso__os_fault_is_installed() ? VERSO_GUARD_ACTIVE : VERSO_GUARD_REPLACED;
+}
+
+bool verso__guard_is_active(void)
+{
+    return atomic_load_explicit(&installs, memory_order_relaxed) != 0;
+}
