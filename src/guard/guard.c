@@ -69,6 +69,8 @@ int verso_guard_install(void)
     lock_take();
     if (!atomic_load(&installs) || !verso__os_fault_is_installed())
         error = verso__os_fault_install(mend);
+    if (error == -EALREADY)
+        error = 0; /* a remove that failed has left it in place */
     if (error == 0)
         atomic_fetch_add(&installs, 1);
     lock_give();

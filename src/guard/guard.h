@@ -19,6 +19,7 @@ struct verso__guard_range {
     uintptr_t start; /* whole pages: [start, end) */
     uintptr_t end;
     uint64_t file_offset_bytes; /* of start */
+    size_t granule_bytes;       /* of which pages it consists: the base page (as after init), or a hugetlb page */
     /* May change while the range is in: */
     _Atomic int fd;          /* for substitution: asked for the file's size in the handler; else -1 */
     _Atomic bool substitute; /* a fault becomes zeros */

@@ -23,6 +23,7 @@
  * in order: the worst case is below a tenth of a millisecond.
  */
 #include "guard/registry.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -135,6 +136,7 @@ void verso__guard_range_init(struct verso__guard_range *range)
     range->start = 0;
     range->end = 0;
     range->file_offset_bytes = 0;
+    range->granule_bytes = verso__os_page_bytes();
     atomic_init(&range->fd, -1);
     atomic_init(&range->substitute, false);
     atomic_init(&range->access, 0);

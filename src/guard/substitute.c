@@ -38,7 +38,7 @@ static uintptr_t end_of_file(const struct verso__guard_place *place, uint64_t fi
 
 bool verso__guard_substitute(const struct verso__guard_place *place)
 {
-    size_t page_bytes = verso__os_page_bytes();
+    size_t page_bytes = place->range->granule_bytes;
     uintptr_t page = place->address & ~(uintptr_t)(page_bytes - 1);
     int fd = atomic_load(&place->range->fd);
     int64_t file_bytes = fd < 0 ? -1 : verso__os_file_bytes_now(fd);

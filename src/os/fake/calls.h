@@ -65,8 +65,11 @@ FAKE(cache_counts, (ENOSYS, EPERM), (int fd, uint64_t offset, uint64_t bytes, st
 FAKE(resident, (ENOMEM), (void *address, size_t bytes, unsigned char *out_pages), (address, bytes, out_pages))
 EXEMPT(residency_is_honest)
 
+FAKE(fault_install, (EINVAL), (verso__os_fault_function *function), (function))
+FAKE(fault_remove, (EBUSY), (void), ())
 EXEMPT(fault_is_installed)
-
+FAKE_NOTED(zero_over, (ENOMEM), (void *address, size_t bytes, unsigned access), (address, bytes, access))
+EXEMPT(file_bytes_now)
 
 FAKE(setting, (ENOENT), (const char *path, uint64_t *out_value, char *out_word, size_t room_bytes), (path, out_value, out_word, room_bytes))
 FAKE(limit, (EINVAL), (const char *name, uint64_t *out_soft, uint64_t *out_hard), (name, out_soft, out_hard))
