@@ -157,7 +157,10 @@ int verso__os_copy_range(int source_fd, uint64_t source_offset, int target_fd, u
 /* A read lease: opening for writing and truncating by others waits until it is given up (or the system's limit runs
  * out). */
 int verso__os_lease_take(int fd);
-/* 0 while the lease stands, -EAGAIN when somebody waits for it to end, -ENOLCK when it is gone. Sends no signal. */
+/*
+ * 0 while the lease stands, -EAGAIN when somebody waits for it to end, -ENOLCK when it is gone. Sends no signal. Cheap
+ * while it stands; after that /proc/locks is read, and without /proc the answer is -EAGAIN.
+ */
 int verso__os_lease_state(int fd);
 void verso__os_lease_drop(int fd);
 

@@ -2,6 +2,8 @@
 /* support - see support.h. */
 #include "support.h"
 
+#include "mounts.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -53,6 +55,7 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 int support_teardown(void **state)
 {
     (void)state;
+    support_unmount_all();
     return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -393,13 +394,43 @@ int verso__os_lease_take(int fd)
     return 0;
 }
 
+/*
+ * Whether /proc/locks has a lease of this process on this inode that is being broken. The device is not compared: btrfs
+ * tells stat another one than it tells the lock.
+ */
+static int lease_is_breaking(int fd)
+{
+    unsigned long long inode;
+    struct stat status;
+    size_t room = 0;
+    char *line = NULL;
+    bool found = false;
+    FILE *locks;
+    int pid;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    locks = fopen("/proc/locks", "re");
+    if (!locks)
+        return -errno;
+    while (!found && getline(&line, &room, locks) >= 0)
+        found = sscanf(line, "%*s LEASE BREAKING %*s %d %*x:%*x:%llu", &pid, &inode) == 2 && pid == getpid() &&
+                inode == status.st_ino;
+    free(line);
+    (void)fclose(locks);
+    return found;
+}
+
+/* F_GETLEASE answers what the lease is to become: "none" while it is being broken, and "none" when it is gone. */
 int verso__os_lease_state(int fd)
 {
     int type = fcntl(fd, F_GETLEASE);
 
     if (type < 0)
         return -errno;
-    return type == F_RDLCK ? 0 : -EAGAIN;
+    if (type == F_RDLCK)
+        return 0;
+    return lease_is_breaking(fd) == 0 ? -ENOLCK : -EAGAIN;
 }
 
 void verso__os_lease_drop(int fd)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mounts.h - small file systems for a test to fill, to clone in, and to forget.
+ *
+ * They are mounted in a mount namespace of the test's own, below its directory, and go when the test goes, however it
+ * goes: the namespace dies with the process, the loop device lets go of its image, and the image has no name any more.
+ */
+#ifndef VERSO_TESTS_MOUNTS_H
+#define VERSO_TESTS_MOUNTS_H
+
+#include <stdint.h>
+
+enum support_file_system {
+    SUPPORT_TMPFS, /* exactly as large as asked, in pages: for full disks. Not root: where user namespaces allow */
+    SUPPORT_EXT4,  /* at least 4 MiB; a journal from 8 MiB on. These three: root and loop devices */
+    SUPPORT_XFS,   /* at least 320 MiB (sparse); reflinks */
+    SUPPORT_BTRFS, /* at least 128 MiB (sparse); reflinks */
+};
+
+/*
+ * Mounts a new file system of at least @bytes; returns the directory it stands at, valid until the test program ends.
+ * NULL when this machine or user can't, and *out_reason is why, for skip_because(). Call it before starting threads.
+ */
+const char *support_mount(enum support_file_system kind, uint64_t bytes, const char **out_reason);
+
+/* The directory of a new xfs, else btrfs: files in it can share blocks (FICLONE). */
+const char *support_mount_reflink(const char **out_reason);
+
+/* The tmpfs of exactly @bytes, as support_mount() does. */
+const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason);
+
+/* Unmounts, even when files are open there; support_teardown() does it for all that are left. */
+void support_unmount(const char *directory);
+void support_unmount_all(void);
+
+#endif
