@@ -45,6 +45,7 @@ struct verso_limit {
 /**
  * verso_features_get() - every feature verso knows of, tried on this machine
  * verso_limits_get()   - the limits
+ * verso_limits_free()  - give back what verso_limits_get() gave; takes NULL
  * @out_features, @out_count: an array in the order of the manual
  *
  * The first call tries them (some milliseconds: it makes and unmakes small maps); later calls return the same answers.

@@ -78,7 +78,8 @@ enum verso_inspect_space_flags {
 };
 
 /**
- * verso_inspect_space() - the address space of a process
+ * verso_inspect_space()      - the address space of a process
+ * verso_inspect_space_free() - give it back; takes NULL
  * @pid: 0 is this process
  *
  * Owns:    you, verso_inspect_space_free().

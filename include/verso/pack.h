@@ -91,6 +91,13 @@ struct verso_pack_totals {
     {                                                   \
         sizeof(struct verso_pack_totals), 0, 0, 0, 0, 0 \
     }
+
+/**
+ * verso_pack_totals() - what the whole pack costs
+ *
+ * Errors:  VERSO_E_OPTIONS when out_totals->struct_bytes is not set by the INIT macro.
+ * Threads: any.
+ */
 VERSO_API int verso_pack_totals(const struct verso_pack *pack, struct verso_pack_totals *out_totals);
 
 VERSO_END_DECLS

@@ -13,7 +13,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /* Longer inputs are not cut at every length: that would take the square of their size. */
-enum { CUT_BYTES_MAX = 4096 };
+enum {
+    CUT_BYTES_MAX = 4096
+};
 
 static void die(const char *what)
 {
