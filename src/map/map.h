@@ -35,9 +35,10 @@ struct verso_map {
     enum verso_map_pages pages;
     const char *stability_why; /* literals */
     const char *pages_why;
-    int fd;            /* kept, owned; -1. The mapping's own open file: both see each write-back error */
-    bool path_is_name; /* @path was given to open (else ask verso__map_path(), which asks the kernel) */
-    bool sealed;       /* mseal: the memory can't be unmapped */
+    int fd;               /* kept, owned; -1. The mapping's own open file: both see each write-back error */
+    bool path_is_name;    /* @path was given to open (else ask verso__map_path(), which asks the kernel) */
+    atomic_bool sealed;   /* mseal: the memory can't be unmapped */
+    atomic_bool narrowed; /* verso_map_protect() has changed the access of some pages */
     bool address_is_fixed;
     const char *path;            /* lies behind this struct, in the same allocation; never NULL */
     _Atomic(char *) kernel_path; /* owned; what verso__map_path() found */
@@ -91,8 +92,32 @@ int verso__map_dress(struct verso_map *map, void *address, size_t bytes);
 /* Tells the guard where the mapped pages are now (none: it forgets the map). -ENOMEM only the first time. */
 int verso__map_watch(struct verso_map *map);
 
-/* Brings pages in (populate.c), on any kernel. VERSO_E_TORN, -ENOMEM: bare codes. */
-int verso__map_populate_pages(struct verso_map *map, void *address, size_t bytes, bool for_writing);
+/*
+ * Brings pages in (populate.c), on any kernel. Bare codes: VERSO_E_TORN (the map is then marked, and *out_offset in the
+ * file is told where one can't be had; NULL: no matter), VERSO_E_GUARD, -EINVAL (not accessible so), -ENOMEM.
+ */
+int verso__map_populate_pages(struct verso_map *map, void *address, size_t bytes, bool for_writing,
+                              uint64_t *out_offset);
+
+/* ---- torn.c: pages that can't be had --------------------------------------------------------------------------- */
+
+/* Remembers the lowest torn offset and counts, as the guard does when it meets a fault. */
+void verso__map_mark_torn(struct verso_map *map, uint64_t file_offset);
+
+/*
+ * Finds the first of some pages that can't be brought in, and marks the map torn there. False when all can, by now.
+ * *out_offset: in the file.
+ */
+bool verso__map_find_torn(struct verso_map *map, void *address, size_t bytes, bool for_writing, uint64_t *out_offset);
+
+/* Fills the record for pages that can't be had at a file offset, with the reason where it can be found. VERSO_E_TORN. */
+int verso__map_fail_torn(const struct verso_map *map, const char *step, uint64_t file_offset, bool for_writing);
+
+/* Fills the record for a range that is not the map's; @code is handed through. */
+int verso__map_fail_range(const struct verso_map *map, int code, uint64_t offset_bytes);
+
+/* What resize, remap, protect, ... say of a sealed map, with -EPERM (seal.c). */
+extern const char verso__map_sealed_hint[];
 
 /* ---- stability.c: the rungs ----------------------------------------------------------------------------------- */
 

@@ -46,6 +46,15 @@ int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint
     return 0;
 }
 
+int verso__map_fail_range(const struct verso_map *map, int code, uint64_t offset_bytes)
+{
+    uint64_t offset;
+
+    if (!verso__add_u64(map->offset_bytes, offset_bytes, &offset))
+        offset = VERSO_OFFSET_NONE;
+    return verso__fail_at(code, "range", verso__map_path(map), offset);
+}
+
 static bool is_same_file(const struct verso_map *map, int fd)
 {
     struct verso__os_file_info info;
