@@ -37,20 +37,28 @@ int verso__inspect_fail_fd(int code, const char *step, int fd)
     return verso__fail(code, step, path);
 }
 
-int verso__inspect_fail_pid(int code, const char *step, pid_t pid)
+int verso__inspect_fail_pid_hint(int code, const char *step, pid_t pid, const char *hint)
 {
     char path[32] = "/proc/self";
 
     if (pid != 0)
         (void)snprintf(path, sizeof(path), "/proc/%ld", (long)pid);
+    return verso__fail_hint(code, step, path, hint);
+}
+
+int verso__inspect_fail_pid(int code, const char *step, pid_t pid)
+{
     switch (code) {
     case -ESRCH:
-        return verso__fail_hint(code, step, path, "there is no such process, or it ended meanwhile");
+        return verso__inspect_fail_pid_hint(code, step, pid, "there is no such process, or it ended meanwhile");
     case -EACCES:
     case -EPERM:
-        return verso__fail_hint(code, step, path, "it belongs to another user or is protected: look as root");
+        return verso__inspect_fail_pid_hint(code, step, pid, "another user's, or protected: look as root");
+    case -ENOENT:
+        return verso__inspect_fail_pid_hint(code, step, pid,
+                                            "is /proc mounted? This kernel may also have no such file");
     default:
-        return verso__fail(code, step, path);
+        return verso__inspect_fail_pid_hint(code, step, pid, NULL);
     }
 }
 

@@ -18,6 +18,9 @@ int verso__inspect_fail_fd(int code, const char *step, int fd);
 /* Fills the record with /proc/PID; answers @code. @step is a literal. */
 int verso__inspect_fail_pid(int code, const char *step, pid_t pid);
 
+/* The same with a hint, a literal, of its own. */
+int verso__inspect_fail_pid_hint(int code, const char *step, pid_t pid, const char *hint);
+
 /* A known number, or a missing one. */
 struct verso_number verso__inspect_known(uint64_t value, const char *source);
 struct verso_number verso__inspect_missing(int error, const char *source, const char *why);
@@ -49,6 +52,7 @@ struct verso__inspect_window {
     void *address;
     uint64_t first_page;
     uint64_t page_count; /* 0: nothing mapped */
+    uint64_t map_bytes;
 };
 
 /* Bytes per page as mincore says, for pages [first, first + count), count at most VERSO__INSPECT_LEAF_PAGES. */
@@ -64,10 +68,16 @@ int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range,
 /* A word of pagemap as a page. */
 struct verso_inspect_page verso__inspect_page_of(uint64_t word);
 
-/* The two ways of verso_inspect_runs(): PAGEMAP_SCAN, and reading pagemap. Neither fills the record. */
+/*
+ * The two ways of verso_inspect_runs(): PAGEMAP_SCAN, and reading pagemap. Neither fills the record.
+ */
 int verso__inspect_runs_by_scan(int pagemap_fd, uint64_t start, uint64_t end, struct verso_inspect_run **out_runs,
                                 size_t *out_count);
-int verso__inspect_runs_by_pagemap(int pagemap_fd, uint64_t start, uint64_t end, struct verso_inspect_run **out_runs,
-                                   size_t *out_count);
+int verso__inspect_runs_by_pagemap(pid_t pid, int pagemap_fd, uint64_t start, uint64_t end,
+                                   struct verso_inspect_run **out_runs, size_t *out_count);
+
+/* A mapping in public words: without memory (-ENODATA), its name the same pointer. */
+struct verso__os_mapping;
+void verso__inspect_mapping_of(const struct verso__os_mapping *mapping, struct verso_inspect_mapping *out_mapping);
 
 #endif

@@ -18,24 +18,31 @@
 void verso__inspect_window_close(struct verso__inspect_window *window)
 {
     if (window->page_count > 0)
-        (void)verso__os_unmap(window->address, (size_t)(window->page_count * verso__os_page_bytes()));
+        (void)verso__os_unmap(window->address, (size_t)window->map_bytes);
     window->page_count = 0;
 }
 
-/* Moves the window so that it begins at @first_page and goes on towards @end_page. */
+/* Moves the window so that it holds @first_page and goes on towards @end_page. Maps of hugetlbfs begin and end at whole
+ * huge pages. */
 static int slide(struct verso__inspect_window *window, uint64_t first_page, uint64_t end_page)
 {
     uint64_t page_bytes = verso__os_page_bytes();
-    uint64_t count = verso__min_u64(end_page - first_page, WINDOW_BYTES / page_bytes);
+    uint64_t granule_bytes = verso__os_file_page_bytes(window->fd);
+    uint64_t start = verso__round_down(first_page * page_bytes, granule_bytes);
+    uint64_t bytes;
     int r;
 
     verso__inspect_window_close(window);
-    r = verso__os_map(NULL, (size_t)(count * page_bytes), VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_SHARED, window->fd,
-                      first_page * page_bytes, &window->address);
+    if (!verso__round_up(verso__min_u64(end_page * page_bytes - start, WINDOW_BYTES), granule_bytes, &bytes) ||
+        bytes > SIZE_MAX)
+        return -EOVERFLOW;
+    r = verso__os_map(NULL, (size_t)bytes, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_NORESERVE,
+                      window->fd, start, &window->address);
     if (r < 0)
         return r;
-    window->first_page = first_page;
-    window->page_count = count;
+    window->first_page = start / page_bytes;
+    window->page_count = bytes / page_bytes;
+    window->map_bytes = bytes;
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* proc - see proc.h. */
 #include "os/linux/proc.h"
-#include "os/os.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* proc.h - files of /proc/PID: opened with the right error, read as lines of any length. */
+/* proc.h - files of /proc/PID: opened with the right error, read as lines of any length, asked by address. */
 #ifndef VERSO_SRC_OS_LINUX_PROC_H
 #define VERSO_SRC_OS_LINUX_PROC_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
+#include "os/os.h"
+
+#include <limits.h>
 
 /*
  * Opens /proc/PID/@name for reading; @pid 0 is this process. -ESRCH when there is no such process, so that -ENOENT is
@@ -23,11 +23,26 @@ struct verso__proc_lines {
     bool ended;
 };
 
-/* 1: a line, without its newline, NUL behind it, valid until the next call and writable. 0: the end. Negative: -errno.
+/*
+ * 1: a line, without its newline, NUL behind it, valid until the next call and writable. 0: the end. Negative: -errno.
  */
 int verso__proc_lines_next(struct verso__proc_lines *lines, char **out_line, size_t *out_bytes);
 
 /* Frees the buffer; the descriptor stays the caller's. */
 void verso__proc_lines_end(struct verso__proc_lines *lines);
+
+/* The longest name PROCMAP_QUERY gives, with its NUL. */
+#define VERSO__PROCMAP_NAME_BYTES PATH_MAX
+
+/*
+ * The mapping at an address by PROCMAP_QUERY, its name, never escaped, in @name. -ENOTTY before Linux 6.11,
+ * -ENAMETOOLONG for a name that only the text can hold, -ENOENT when nothing is there.
+ */
+int verso__procmap_query(int maps_fd, uint64_t address, struct verso__os_mapping *out_mapping,
+                         char name[VERSO__PROCMAP_NAME_BYTES]);
+
+/* verso__os_mapping_at() by reading /proc/PID/maps. */
+int verso__mapping_at_by_text(pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name,
+                              size_t room_bytes);
 
 #endif

@@ -6,10 +6,8 @@
  * addresses only rise, so a list may be a little newer at its end than at its start, never contradictory. When the
  * process ends in between, the text just stops: only a second look at its beginning tells a whole list from a cut one.
  */
-#include "os/linux/kernel.h"
 #include "os/linux/parse.h"
 #include "os/linux/proc.h"
-#include "os/os.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,57 +18,146 @@
 /* ---- Lists of mappings ---- */
 
 /* Whether the list just read to its end was whole: the memory it tells of must still be there. */
-static int check_whole(int fd, bool any)
+static int check_whole(int fd)
 {
     size_t done;
     char first;
-    int r;
+    int r = verso__os_read_at(fd, 0, &first, 1, &done);
 
-    if (!any)
-        return 0;
-    r = verso__os_read_at(fd, 0, &first, 1, &done);
     if (r < 0)
         return r;
     return done == 0 ? -ESRCH : 0;
 }
 
-/* The name at a line's end, as the file is really called. */
-static const char *name_of(char *line, size_t bytes, size_t name_start)
+/*
+ * Text writes a newline in a name as "\012", and a name with these four characters as they are: alike. Only the kernel
+ * can tell which it is. Where it can't be asked, or the mapping has changed, the newline it stays.
+ */
+static bool ask_for_name(pid_t pid, const struct verso__os_mapping *mapping, char name[VERSO__PROCMAP_NAME_BYTES])
 {
-    char *name = line + name_start;
+    struct verso__os_mapping now;
+    int fd, r = verso__proc_open(pid, "maps", &fd);
 
-    name[verso__parse_name_unescape(name, bytes - name_start)] = '\0';
-    return name;
+    if (r < 0)
+        return false;
+    r = verso__procmap_query(fd, mapping->start, &now, name);
+    verso__os_close(fd);
+    return r == 0 && now.start == mapping->start && now.inode == mapping->inode &&
+           now.device_major == mapping->device_major && now.device_minor == mapping->device_minor;
 }
 
-int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *mapping, void *arg), void *arg)
+/* One entry of maps or smaps while its lines come in. */
+struct record {
+    struct verso__os_mapping mapping;
+    struct verso__os_mapping_memory memory;
+    bool is_open;
+    char *name; /* its own: a line is gone when the next one comes */
+    size_t name_room_bytes;
+};
+
+static int record_name(struct record *record, pid_t pid, char *written, size_t bytes)
+{
+    char exact[VERSO__PROCMAP_NAME_BYTES];
+    const char *name = written;
+
+    if (bytes + 1 > record->name_room_bytes) {
+        char *larger = realloc(record->name, bytes + 1);
+
+        if (!larger)
+            return -ENOMEM;
+        record->name = larger;
+        record->name_room_bytes = bytes + 1;
+    }
+    if (verso__parse_name_is_ambiguous(written, bytes)) {
+        if (ask_for_name(pid, &record->mapping, exact) && strlen(exact) <= bytes)
+            name = exact;
+        else
+            written[verso__parse_name_unescape(written, bytes)] = '\0';
+    }
+    memcpy(record->name, name, strlen(name) + 1);
+    record->mapping.name = record->name;
+    return 0;
+}
+
+typedef int each_memory(const struct verso__os_mapping *mapping, const struct verso__os_mapping_memory *memory,
+                        void *arg);
+
+static int record_finish(struct record *record, each_memory *each, void *arg)
+{
+    if (!record->is_open)
+        return 0;
+    record->is_open = false;
+    return each(&record->mapping, &record->memory, arg);
+}
+
+static int take_line(struct record *record, pid_t pid, char *line, size_t bytes, each_memory *each, void *arg)
+{
+    struct verso__os_mapping mapping;
+    size_t name_start;
+    int r;
+
+    if (!verso__parse_mapping(line, bytes, &mapping, &name_start))
+        return record->is_open && verso__parse_memory_field(line, bytes, &record->memory) ? 0 : -EPROTO;
+    r = record_finish(record, each, arg);
+    if (r != 0)
+        return r;
+    record->mapping = mapping;
+    record->memory = (struct verso__os_mapping_memory){ 0 };
+    record->is_open = true;
+    return record_name(record, pid, line + name_start, bytes - name_start);
+}
+
+static int each_record(pid_t pid, const char *file, each_memory *each, void *arg)
 {
     struct verso__proc_lines lines = { 0 };
+    struct record record = { 0 };
     bool any = false;
-    size_t bytes, name_start;
+    size_t bytes;
     char *line;
-    int r = verso__proc_open(pid, "maps", &lines.fd);
+    int r = verso__proc_open(pid, file, &lines.fd);
 
     if (r < 0)
         return r;
     while ((r = verso__proc_lines_next(&lines, &line, &bytes)) > 0) {
-        struct verso__os_mapping mapping;
-
-        if (!verso__parse_mapping(line, bytes, &mapping, &name_start)) {
-            r = -EPROTO;
-            break;
-        }
         any = true;
-        mapping.name = name_of(line, bytes, name_start);
-        r = each(&mapping, arg);
+        r = take_line(&record, pid, line, bytes, each, arg);
         if (r != 0)
             break;
     }
+    if (r == 0 && any)
+        r = check_whole(lines.fd);
     if (r == 0)
-        r = check_whole(lines.fd, any);
+        r = record_finish(&record, each, arg);
+    free(record.name);
     verso__proc_lines_end(&lines);
     verso__os_close(lines.fd);
     return r;
+}
+
+int verso__os_mappings_memory(pid_t pid, each_memory *each, void *arg)
+{
+    return each_record(pid, "smaps", each, arg);
+}
+
+struct without_memory {
+    int (*each)(const struct verso__os_mapping *mapping, void *arg);
+    void *arg;
+};
+
+static int drop_memory(const struct verso__os_mapping *mapping, const struct verso__os_mapping_memory *memory,
+                       void *arg)
+{
+    const struct without_memory *to = arg;
+
+    (void)memory;
+    return to->each(mapping, to->arg);
+}
+
+int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *mapping, void *arg), void *arg)
+{
+    struct without_memory to = { each, arg };
+
+    return each_record(pid, "maps", drop_memory, &to);
 }
 
 /* ---- Processes ---- */
