@@ -269,6 +269,12 @@ static void noted_memory_file(const char *name, unsigned flags, const int *out_f
     ledger_descriptor_add(*out_fd);
 }
 
+static void noted_pagemap_open(pid_t pid, const int *out_fd)
+{
+    (void)pid;
+    ledger_descriptor_add(*out_fd);
+}
+
 static void noted_map(void *wanted, size_t bytes, unsigned access, unsigned flags, int fd, uint64_t offset,
                       void **out_address)
 {
@@ -410,6 +416,13 @@ int __wrap_verso__os_copy_range(int source_fd, uint64_t source_offset, int targe
     return error ? error
                  : __real_verso__os_copy_range(source_fd, source_offset, target_fd, target_offset,
                                                transfer_limit(bytes), out_done);
+}
+
+int64_t __wrap_verso__os_file_bytes_now(int fd)
+{
+    int error = REFUSE("file_bytes_now", (EIO));
+
+    return error ? error : __real_verso__os_file_bytes_now(fd);
 }
 
 /* ---- The allocator ---- */
