@@ -122,14 +122,15 @@ extern const char verso__map_sealed_hint[];
 /* ---- stability.c: the rungs ----------------------------------------------------------------------------------- */
 
 /*
- * Takes the rung asked for, or the next above it that can be had, for a map that is not yet placed but whose offset,
- * length, flags and access are set. @fd: the opened regular file, borrowed. Sets stability, stability_why, and kind,
- * granule and pages of a copy, and adds what the rung implies to flags (GUARDED: SUBSTITUTE and KEEP_FD). *out_fd: what
- * to map instead of @fd, at the same offsets, owned by the caller (device and inode are then this one's); -1: the file
- * itself. On failure *out_failure has all but the path. VERSO_E_OPTIONS: above GUARDED with WRITE; VERSO_E_GUARD;
- * VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE; VERSO_E_CHANGED; -ENOMEM.
+ * Takes the rung that options ask for, or the next above it that can be had, for a map that is not yet placed but whose
+ * offset, length, flags and access are set. @fd: the opened file, borrowed. Sets stability, stability_why, and of a copy
+ * kind, pages and granule (lay the pages out again), and adds what the rung implies to flags (GUARDED: SUBSTITUTE and
+ * KEEP_FD). *out_fd: what to map instead of @fd, at the same offsets, owned by the caller; what the map keeps is then
+ * this one, and device and inode are its; -1: the file itself. On failure *out_failure has all but the path, and nothing
+ * is left to undo. VERSO_E_OPTIONS: above GUARDED with WRITE; VERSO_E_GUARD; VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE;
+ * VERSO_E_CHANGED; -ENOMEM.
  */
-int verso__map_stability_source(struct verso_map *map, int fd, unsigned asked, uint64_t copy_bytes_max, int *out_fd,
+int verso__map_stability_source(struct verso_map *map, int fd, const struct verso_map_options *options, int *out_fd,
                                 struct verso__failure *out_failure);
 
 /* Gives up a lease, if there is one. For close, and for open when a later step fails. */
