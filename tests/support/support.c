@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,11 +30,26 @@ void print_message(const char *const format, ...)
     va_end(arguments);
 }
 
+static const int fatal_signals[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE };
+static struct sigaction runner_action; /* cmocka's own, in force while anything of a test runs */
+
+/* In a child the runner's handler would go on with the tests; there a signal shall kill, as in any program. Handlers
+ * that the test itself has installed stay. */
+static void leave_runner_handlers(void)
+{
+    struct sigaction now;
+
+    for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
+        if (sigaction(fatal_signals[i], NULL, &now) == 0 && now.sa_handler == runner_action.sa_handler)
+            (void)signal(fatal_signals[i], SIG_DFL);
+}
+
 int support_setup(void **state)
 {
     const char *parent = getenv("TEST_DIRECTORY");
 
     (void)state;
+    (void)sigaction(SIGBUS, NULL, &runner_action);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!parent)
         parent = getenv("TMPDIR");
@@ -186,8 +202,10 @@ int support_child(int (*function)(void *arg), void *arg)
     fflush(NULL);
     child = fork();
     assert_true(child >= 0);
-    if (child == 0)
+    if (child == 0) {
+        leave_runner_handlers();
         _exit(function(arg));
+    }
     while (waitpid(child, &status, 0) < 0)
         assert_int_equal(errno, EINTR);
     return status;
