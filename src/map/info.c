@@ -22,6 +22,7 @@ void verso_map_close(struct verso_map *map)
 {
     if (!map)
         return;
+    verso__guard_range_drop(&map->range);
     if (map->base && !map->sealed)
         (void)verso__os_unmap(map->base, map->span_bytes);
     if (map->fd >= 0)

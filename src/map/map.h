@@ -21,15 +21,15 @@
 #include <verso/map.h>
 
 struct verso_map {
-    unsigned char *base;   /* page-aligned start; the empty map points at a page of its own, see open.c */
-    size_t lead_bytes;     /* from base to the first byte asked for */
-    size_t length_bytes;   /* what the caller sees */
-    size_t mapped_bytes;   /* from base: whole pages that are mapped */
-    size_t span_bytes;     /* from base: whole pages that are ours, mapped or reserved */
-    size_t granule_bytes;  /* what the mapping's borders obey: the base page; the huge page for hugetlb memory */
-    uint64_t offset_bytes; /* in the file, of the first byte asked for */
-    unsigned flags;        /* enum verso_map_flags in effect */
-    unsigned access;       /* enum verso__os_access now */
+    unsigned char *base;         /* page-aligned start; the empty map points at a page of its own, see open.c */
+    size_t lead_bytes;           /* from base to the first byte asked for */
+    _Atomic size_t length_bytes; /* what the caller sees; atomic, for readers while a resize goes on */
+    _Atomic size_t mapped_bytes; /* from base: whole pages that are mapped */
+    size_t span_bytes;           /* from base: whole pages that are ours, mapped or reserved */
+    size_t granule_bytes;        /* what the mapping's borders obey: the base page; the huge page for hugetlb memory */
+    uint64_t offset_bytes;       /* in the file, of the first byte asked for */
+    unsigned flags;              /* enum verso_map_flags in effect */
+    unsigned access;             /* enum verso__os_access now */
     enum verso_map_kind kind;
     enum verso_map_stability stability;
     enum verso_map_pages pages;
@@ -50,6 +50,9 @@ struct verso_map {
     struct verso__guard_range range;    /* in the guard's registry while mapped */
     bool watched;                       /* whether it is */
 };
+
+/* Remembers what the kernel calls @fd, for a map that has neither name nor mapping to ask later. */
+void verso__map_path_remember(struct verso_map *map, int fd);
 
 /* The file's name for records and reports: as given to open, else what the kernel calls it, else "". Never NULL. */
 const char *verso__map_path(const struct verso_map *map);
@@ -75,8 +78,10 @@ int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint
  */
 int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_fd, bool *out_owned);
 
-/* Real disk space for [offset, offset + bytes) of the file, by fallocate or, where there is none, by writing zeros into
- * holes. */
+/*
+ * Real disk space for [offset, offset + bytes) of the file, which grows to hold it; data is left alone. @fd: an open
+ * file whose position nobody else uses. On failure the file may have grown part of the way. -ENOSPC, -EDQUOT, -EFBIG.
+ */
 int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
 
 /*
@@ -86,10 +91,11 @@ int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_b
 int verso__map_place(const struct verso_map *map, int fd, uint64_t file_offset, void *wanted, size_t bytes,
                      unsigned os_flags, void **out_address);
 
-/* What the flags NO_CORE, NO_FORK, LOCK and POPULATE want of pages that have just been placed. Bare codes. */
-int verso__map_dress(struct verso_map *map, void *address, size_t bytes);
+/* What the flags NO_CORE, NO_FORK, LOCK and POPULATE want of pages that have just been placed. Bare codes; on
+ * failure *out_step and *out_hint are literals for the record. */
+int verso__map_dress(struct verso_map *map, void *address, size_t bytes, const char **out_step, const char **out_hint);
 
-/* Tells the guard where the mapped pages are now (none: it forgets the map). -ENOMEM only the first time. */
+/* Tells the guard where the mapped pages are now. -ENOMEM only the first time. */
 int verso__map_watch(struct verso_map *map);
 
 /*

@@ -2,120 +2,313 @@
 /*
  * open - from a name or a descriptor to a map.
  *
- * The plain case makes the four system calls that one would make by hand (open, fstat, mmap, close) and one allocation.
+ *      open -> fstat -+-> regular, block --> range -> disk space -> stability -> room -> mmap -> dress -> guard
+ *                     |                        '-- the kernel refuses, or says "0 bytes" --.
+ *                     '-> pipe, socket, character device ------------------------------> read in (buffer.c)
+ *
+ * The plain case makes the system calls that one would make by hand (open, fstat, mmap, close) and one allocation;
+ * everything else is behind a flag or a refusal.
  */
-#include "map/map.h"
-
-#include "base/fail.h"
-#include "base/options.h"
 #include "base/sums.h"
-#include "os/os.h"
+#include "map/opening.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAGS_KNOWN ((unsigned)VERSO_MAP_DURABLE * 2 - 1)
-#define OFFSET_MAX ((uint64_t)INT64_MAX)
+#define SPAN_BYTES_MAX ((uint64_t)8 << 40)
 
-/* One call of open, while it lasts. */
-struct opening {
-    struct verso_map_options options;
-    const char *path; /* NULL for open_fd */
-    int fd;
-    struct verso__os_file_info file;
-    uint64_t length_bytes; /* resolved: never "to the end" */
-    const char *step;      /* of the first failure; NULL: none */
-    const char *hint;
-};
-
-static int failed(struct opening *opening, int code, const char *step, const char *hint)
+/* The range in a file whose size can be believed. */
+static int find_range(struct verso__map_opening *opening)
 {
-    opening->step = step;
-    opening->hint = hint;
-    return code;
-}
+    uint64_t offset = opening->options.offset_bytes;
+    uint64_t end = offset + opening->length_bytes; /* does not overflow: options.c */
+    int r;
 
-static int take_options(struct opening *opening, const struct verso_map_options *given)
-{
-    struct verso_map_options *options = &opening->options;
-
-    if (!given)
-        return 0;
-    if (!verso__options_take(given, options, sizeof(*options), sizeof(*options)))
-        return failed(opening, VERSO_E_OPTIONS, "options", NULL);
-    if (options->flags & ~FLAGS_KNOWN)
-        return failed(opening, VERSO_E_OPTIONS, "options", NULL);
-    if ((options->flags & VERSO_MAP_EXEC) && (options->flags & (VERSO_MAP_WRITE | VERSO_MAP_PRIVATE)))
-        return failed(opening, VERSO_E_WX, "options", NULL);
-    if ((options->flags & VERSO_MAP_WRITE) && (options->flags & VERSO_MAP_PRIVATE))
-        return failed(opening, VERSO_E_OPTIONS, "options", "WRITE and PRIVATE exclude each other");
+    if (end > opening->file.bytes && opening->length_bytes && (opening->options.flags & VERSO_MAP_CREATE)) {
+        r = verso__map_grow_file(opening, end);
+        if (r < 0)
+            return r;
+    } else if (end > opening->file.bytes) {
+        (void)verso__map_failed(opening, VERSO_E_RANGE, "range", NULL);
+        opening->failure->offset_bytes = opening->file.bytes;
+        return VERSO_E_RANGE;
+    }
+    if (opening->length_bytes == 0)
+        opening->length_bytes = opening->file.bytes - offset;
     return 0;
 }
 
-static int find_range(struct opening *opening)
+/* Where the range lies in whole pages. */
+static int lay_out(struct verso__map_opening *opening, struct verso_map *map)
+{
+    uint64_t offset = opening->options.offset_bytes;
+    uint64_t bytes;
+
+    map->granule_bytes = verso__os_page_bytes();
+    if (opening->file.block_bytes > map->granule_bytes)
+        map->granule_bytes = verso__os_file_page_bytes(opening->fd);
+    map->lead_bytes = (size_t)(offset & (map->granule_bytes - 1));
+    if (!verso__round_up(map->lead_bytes + opening->length_bytes, map->granule_bytes, &bytes) || bytes > PTRDIFF_MAX)
+        return verso__map_failed(opening, VERSO_E_OVERFLOW, "range",
+                                 "it does not fit in this process's memory: slide a window over it (verso/window.h)");
+    map->offset_bytes = offset;
+    map->length_bytes = (size_t)opening->length_bytes;
+    map->mapped_bytes = map->length_bytes ? (size_t)bytes : 0;
+    map->kind = map->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
+    return 0;
+}
+
+/*
+ * A file opened for writing gets disk space under its holes, so that a store meets a full disk here and not later. The
+ * search for holes moves the position, so a caller's descriptor is opened again; where that can't be, all is asked for
+ * without looking.
+ */
+static int fill_holes(struct verso__map_opening *opening)
 {
     const struct verso_map_options *options = &opening->options;
-    uint64_t end;
+    uint64_t offset = options->offset_bytes, bytes = opening->length_bytes;
+    uint64_t file_bytes = verso__max_u64(opening->file.bytes, opening->grown_to);
+    int own, r;
 
-    if (!verso__add_u64(options->offset_bytes, options->length_bytes, &end) || end > OFFSET_MAX)
-        return failed(opening, VERSO_E_OVERFLOW, "range", NULL);
-    if (end > opening->file.bytes)
-        return failed(opening, VERSO_E_RANGE, "range", NULL);
-    opening->length_bytes = options->length_bytes ? options->length_bytes : opening->file.bytes - options->offset_bytes;
-    return 0;
+    if (!(options->flags & VERSO_MAP_WRITE) || (options->flags & VERSO_MAP_SPARSE) || bytes == 0 ||
+        opening->file.kind != VERSO__OS_FILE_REGULAR)
+        return 0;
+    if (opening->fd_is_own) {
+        r = verso__map_allocate(opening->fd, offset, bytes, file_bytes);
+    } else if (verso__os_reopen(opening->fd, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE, &own) == 0) {
+        r = verso__map_allocate(own, offset, bytes, file_bytes);
+        verso__os_close(own);
+    } else {
+        r = verso__os_allocate(opening->fd, offset, bytes);
+        r = r == -EOPNOTSUPP ? 0 : r; /* such a file system has its own way with holes, and none can be seen */
+    }
+    return r < 0 ? verso__map_failed(opening, r, "fallocate", NULL) : 0;
 }
 
-static int map_file(struct opening *opening, struct verso_map *map)
+/* ---- Room: address space that the pages are then placed over --------------------------------------------------- */
+
+static int reserve(const struct verso__map_opening *opening, const struct verso_map *map, size_t bytes,
+                   void **out_address)
 {
-    size_t page = verso__os_page_bytes();
+    char *wanted = opening->options.address;
+
+    if (wanted)
+        return verso__os_map(wanted - map->lead_bytes, bytes, VERSO__OS_ACCESS_NONE,
+                             VERSO__OS_MAP_AT | VERSO__OS_MAP_NORESERVE, -1, 0, out_address);
+    return verso__os_reserve(bytes, map->granule_bytes, out_address);
+}
+
+/*
+ * The default span is a wish: where address space is limited (ulimit -v) it is halved until it fits, and once more, so
+ * that something is left for everybody else.
+ */
+static int reserve_default_span(const struct verso__map_opening *opening, struct verso_map *map, size_t bytes,
+                                void **out_address)
+{
+    size_t least = map->mapped_bytes ? map->mapped_bytes : map->granule_bytes;
+    bool was_refused = false;
+    int r;
+
+    while ((r = reserve(opening, map, bytes, out_address)) == -ENOMEM && bytes > least) {
+        bytes = (size_t)verso__max_u64(verso__round_down(bytes / 2, map->granule_bytes), least);
+        was_refused = true;
+    }
+    if (r == 0 && was_refused && bytes / 2 >= least) {
+        size_t half = (size_t)verso__round_down(bytes / 2, map->granule_bytes);
+
+        if (half >= least && verso__os_unmap((char *)*out_address + half, bytes - half) == 0)
+            bytes = half;
+    }
+    map->span_bytes = bytes;
+    return r;
+}
+
+static int reserve_span(struct verso__map_opening *opening, struct verso_map *map, void **out_address)
+{
+    uint64_t wanted = opening->options.span_bytes;
+    uint64_t span = wanted ? wanted : verso__min_u64(verso__os_address_space_bytes() / 16, SPAN_BYTES_MAX);
     uint64_t bytes;
+
+    if (wanted && wanted < map->length_bytes)
+        return verso__map_failed(opening, VERSO_E_SPAN, "reserve", "span_bytes is smaller than the range");
+    span = verso__max_u64(span, map->length_bytes);
+    if (!verso__add_u64(span, map->lead_bytes, &bytes) || !verso__round_up(bytes, map->granule_bytes, &bytes) ||
+        bytes > PTRDIFF_MAX)
+        return verso__map_failed(opening, VERSO_E_OVERFLOW, "reserve", "span_bytes is more than addresses can reach");
+    if (!wanted)
+        return reserve_default_span(opening, map, (size_t)bytes, out_address);
+    map->span_bytes = (size_t)bytes;
+    return reserve(opening, map, (size_t)bytes, out_address);
+}
+
+/* Sets base and span. *out_reserved: the pages are to be placed over them; else they go straight to the address. */
+static int take_room(struct verso__map_opening *opening, struct verso_map *map, bool *out_reserved)
+{
+    void *address = NULL;
+    int r = 0;
+
+    *out_reserved = true;
+    map->address_is_fixed = opening->options.address != NULL;
+    map->span_bytes = map->mapped_bytes ? map->mapped_bytes : map->granule_bytes;
+    if (map->flags & VERSO_MAP_GROW)
+        r = reserve_span(opening, map, &address);
+    else if (map->mapped_bytes == 0)
+        r = reserve(opening, map, map->span_bytes, &address);
+    else
+        *out_reserved = false;
+    if (r == 0)
+        map->base = address;
+    else if (opening->failure->code == 0)
+        (void)verso__map_failed(opening, r, "mmap", NULL);
+    return r;
+}
+
+/* ---- Placing -------------------------------------------------------------------------------------------------- */
+
+static int place(struct verso__map_opening *opening, struct verso_map *map, int fd)
+{
+    char *wanted = opening->options.address;
+    bool is_reserved;
     void *address;
     int r;
 
-    map->lead_bytes = (size_t)(opening->options.offset_bytes & (page - 1));
-    if (!verso__round_up(map->lead_bytes + opening->length_bytes, page, &bytes) || bytes > SIZE_MAX)
-        return failed(opening, VERSO_E_OVERFLOW, "range", NULL);
-    map->offset_bytes = opening->options.offset_bytes;
-    map->length_bytes = (size_t)opening->length_bytes;
-    map->mapped_bytes = map->length_bytes ? (size_t)bytes : 0;
-    map->span_bytes = map->length_bytes ? (size_t)bytes : page;
-    if (map->length_bytes) {
-        map->kind = VERSO_MAP_KIND_FILE;
-        r = verso__map_place(map, opening->fd, verso__map_base_offset(map), NULL, (size_t)bytes, 0, &address);
-    } else {
-        map->kind = VERSO_MAP_KIND_EMPTY;
-        r = verso__os_reserve(page, page, &address);
-    }
-    if (r < 0)
-        return failed(opening, r, "mmap", NULL);
-    map->base = address;
-    return 0;
+    r = take_room(opening, map, &is_reserved);
+    if (r < 0 || map->mapped_bytes == 0)
+        return r;
+    if (is_reserved)
+        r = verso__map_place(map, fd, verso__map_base_offset(map), map->base, map->mapped_bytes, VERSO__OS_MAP_OVER,
+                             &address);
+    else
+        r = verso__map_place(map, fd, verso__map_base_offset(map), wanted ? wanted - map->lead_bytes : NULL,
+                             map->mapped_bytes, wanted ? VERSO__OS_MAP_AT : 0, &address);
+    if (r == 0)
+        map->base = address;
+    return r < 0 ? verso__map_failed(opening, r, "mmap", NULL) : 0;
 }
 
-static int make_map(struct opening *opening, struct verso_map **out_map)
+/* What mmap's refusal means, where its errno says too little. Answers the code to go on with. */
+static int explain_refusal(struct verso__map_opening *opening, int code)
+{
+    unsigned flags = opening->options.flags, mode;
+    int cause = code;
+
+    if ((code == -ENODEV || code == -EIO) && (flags & (VERSO_MAP_WRITE | VERSO_MAP_EXEC)))
+        code = verso__map_failed(opening, VERSO_E_NOT_MAPPED, "mmap", VERSO__MAP_HINT_NOT_MAPPED);
+    else if (code == -EOPNOTSUPP && (flags & VERSO_MAP_DURABLE))
+        code = verso__map_failed(opening, VERSO_E_UNSUPPORTED, "mmap",
+                                 "DURABLE needs a file on persistent memory, mounted with -o dax");
+    else if (code == -EACCES && verso__os_open_mode(opening->fd, &mode) == 0 && !(mode & VERSO__OS_OPEN_READ))
+        code =
+            verso__map_failed(opening, code, "mmap", "the descriptor is open for writing only; a map must also read");
+    else if (code == -EPERM && (flags & VERSO_MAP_EXEC))
+        code = verso__map_failed(opening, code, "mmap", "the file system is mounted noexec");
+    else
+        return code;
+    opening->failure->cause = cause == code ? 0 : cause;
+    return code;
+}
+
+static int finish(struct verso__map_opening *opening, struct verso_map *map)
+{
+    const char *step = "", *hint = NULL;
+    int r;
+
+    r = verso__map_dress(map, map->base, map->mapped_bytes, &step, &hint);
+    if (r < 0)
+        return verso__map_failed(opening, r, step, hint);
+    if (map->flags & VERSO_MAP_KEEP_FD && map->fd < 0) {
+        if (opening->fd_is_own)
+            map->fd = opening->fd;
+        else
+            r = verso__os_duplicate(opening->fd, &map->fd);
+        if (r < 0)
+            return verso__map_failed(opening, r, "dup", NULL);
+    }
+    r = verso__map_watch(map);
+    return r < 0 ? verso__map_failed(opening, r, "guard", NULL) : 0;
+}
+
+static int map_range(struct verso__map_opening *opening, struct verso_map *map)
+{
+    int r;
+
+    r = find_range(opening);
+    if (r == 0)
+        r = lay_out(opening, map);
+    if (r == 0)
+        r = fill_holes(opening);
+    if (r < 0)
+        return r;
+    r = place(opening, map, opening->fd);
+    return r < 0 ? explain_refusal(opening, r) : 0;
+}
+
+/* ---- What can't be mapped ------------------------------------------------------------------------------------- */
+
+static void drop_room(struct verso_map *map)
+{
+    if (map->base)
+        (void)verso__os_unmap(map->base, map->span_bytes);
+    map->base = NULL;
+}
+
+static int read_in(struct verso__map_opening *opening, struct verso_map *map)
+{
+    bool reserved;
+    int r;
+
+    drop_room(map);
+    map->granule_bytes = verso__os_page_bytes();
+    if (opening->file.kind != VERSO__OS_FILE_REGULAR)
+        map->flags &= ~(unsigned)(VERSO_MAP_GROW | VERSO_MAP_KEEP_FD | VERSO_MAP_SUBSTITUTE);
+    r = verso__map_read_in(opening, map);
+    if (r < 0 || map->kind != VERSO_MAP_KIND_EMPTY)
+        return r;
+    opening->length_bytes = 0;
+    r = lay_out(opening, map);
+    return r < 0 ? r : take_room(opening, map, &reserved);
+}
+
+/*
+ * A regular file of no bytes is either empty or made up by the kernel as it is read (/proc). Just made: it is empty.
+ * The rest of a refusal by mmap is ENODEV (/sys, FUSE) or EIO (/proc files that do have a size).
+ */
+static int map_or_read(struct verso__map_opening *opening, struct verso_map *map)
+{
+    bool may_read_in = !(opening->options.flags & (VERSO_MAP_WRITE | VERSO_MAP_EXEC));
+    int r;
+
+    switch (opening->file.kind) {
+    case VERSO__OS_FILE_DIRECTORY:
+        return verso__map_failed(opening, -EISDIR, "open", NULL);
+    case VERSO__OS_FILE_REGULAR:
+    case VERSO__OS_FILE_BLOCK:
+        break;
+    default:
+        return read_in(opening, map);
+    }
+    if (opening->file.bytes == 0 && !opening->made_file &&
+        !((opening->options.flags & VERSO_MAP_CREATE) && opening->length_bytes))
+        return read_in(opening, map);
+    r = map_range(opening, map);
+    return (r == -ENODEV || r == -EIO) && may_read_in ? read_in(opening, map) : r;
+}
+
+/* ---- The call ------------------------------------------------------------------------------------------------- */
+
+static struct verso_map *new_map(const struct verso__map_opening *opening)
 {
     const char *path = opening->path ? opening->path : "";
     size_t path_bytes = strlen(path) + 1;
-    struct verso_map *map;
-    int r;
+    struct verso_map *map = calloc(1, sizeof(*map) + path_bytes);
 
-    r = verso__os_file_info(opening->fd, &opening->file);
-    if (r < 0)
-        return failed(opening, r, "fstat", NULL);
-    if (opening->file.kind == VERSO__OS_FILE_DIRECTORY)
-        return failed(opening, -EISDIR, "open", NULL);
-    r = find_range(opening);
-    if (r < 0)
-        return r;
-    map = calloc(1, sizeof(*map) + path_bytes);
     if (!map)
-        return failed(opening, -ENOMEM, "malloc", NULL);
+        return NULL;
     map->path = memcpy(map + 1, path, path_bytes);
     map->path_is_name = opening->path != NULL;
     map->fd = map->lease_fd = -1;
-    map->granule_bytes = verso__os_page_bytes();
     map->flags = opening->options.flags;
     map->access = VERSO__OS_ACCESS_READ;
     if (map->flags & (VERSO_MAP_WRITE | VERSO_MAP_PRIVATE))
@@ -126,66 +319,80 @@ static int make_map(struct opening *opening, struct verso_map **out_map)
     map->stability_why = map->pages_why = "";
     map->device = opening->file.device;
     map->inode = opening->file.inode;
-    r = map_file(opening, map);
-    if (r == 0 && (map->flags & (VERSO_MAP_KEEP_FD | VERSO_MAP_GROW | VERSO_MAP_SUBSTITUTE))) {
-        r = verso__os_duplicate(opening->fd, &map->fd);
-        if (r < 0)
-            (void)failed(opening, r, "dup", NULL);
-    }
-    if (r < 0) {
-        verso_map_close(map);
-        return r;
-    }
-    *out_map = map;
-    return 0;
+    verso__guard_range_init(&map->range);
+    return map;
 }
 
-static int report(const struct opening *opening, int code)
+static int make_map(struct verso__map_opening *opening, struct verso_map **out_map)
 {
-    char name[PATH_MAX];
-    const struct verso__failure failure = {
-        .code = code,
-        .step = opening->step,
-        .path = opening->path,
-        .offset_bytes = VERSO_OFFSET_NONE,
-        .hint = opening->hint,
-    };
+    struct verso_map *map;
+    unsigned mode;
+    int r;
 
-    if (!failure.path && opening->fd >= 0 && verso__os_path_of(opening->fd, name, sizeof(name)) == 0)
-        return verso__fail_hint(code, opening->step, name, opening->hint);
+    r = verso__os_file_info(opening->fd, &opening->file);
+    if (r < 0)
+        return verso__map_failed(opening, r, "fstat", NULL);
+    if (!opening->path && (opening->options.flags & VERSO_MAP_WRITE) && verso__os_open_mode(opening->fd, &mode) == 0 &&
+        mode != (VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE))
+        return verso__map_failed(opening, -EACCES, "mmap", "WRITE needs a descriptor open for reading and writing");
+    map = new_map(opening);
+    if (!map)
+        return verso__map_failed(opening, -ENOMEM, "malloc", NULL);
+    r = map_or_read(opening, map);
+    if (r == 0)
+        r = finish(opening, map);
+    if (r == 0) {
+        if (map->fd == opening->fd)
+            opening->fd_is_own = false; /* it is the map's now */
+        *out_map = map;
+        return 0;
+    }
+    if (map->fd == opening->fd)
+        map->fd = -1; /* still needed, to undo what was done to the file */
+    verso_map_close(map);
+    return r;
+}
+
+/* Only a failure is worth a system call for the name of a descriptor. */
+static int report(const struct verso__map_opening *opening)
+{
+    struct verso__failure failure = *opening->failure;
+    char name[PATH_MAX];
+
+    failure.path = opening->path;
+    if (!failure.path && verso__os_path_of(opening->fd, name, sizeof(name)) == 0)
+        failure.path = name;
     return verso__fail_with(&failure);
+}
+
+static int open_map(const char *path, int fd, const struct verso_map_options *given, struct verso_map **out_map)
+{
+    struct verso__failure failure = { 0 };
+    struct verso__map_opening opening = {
+        .options = VERSO_MAP_OPTIONS_INIT, .path = path, .fd = fd, .failure = &failure
+    };
+    int r;
+
+    r = verso__map_options_take(&opening, given);
+    if (r == 0 && path)
+        r = verso__map_open_name(&opening);
+    if (r == 0)
+        r = make_map(&opening, out_map);
+    if (r < 0)
+        verso__map_undo_file(&opening);
+    if (opening.fd_is_own)
+        verso__os_close(opening.fd);
+    return r < 0 ? report(&opening) : 0;
 }
 
 int verso_map_open(const char *path, const struct verso_map_options *options, struct verso_map **out_map)
 {
-    struct opening opening = { .options = VERSO_MAP_OPTIONS_INIT, .path = path, .fd = -1 };
-    unsigned flags = VERSO__OS_OPEN_READ;
-    int r;
-
-    r = take_options(&opening, options);
-    if (r == 0) {
-        if (opening.options.flags & VERSO_MAP_WRITE)
-            flags |= VERSO__OS_OPEN_WRITE;
-        if (opening.options.flags & VERSO_MAP_CREATE)
-            flags |= VERSO__OS_OPEN_CREATE;
-        r = verso__os_open(path, flags, opening.options.mode ? opening.options.mode : 0600, &opening.fd);
-        if (r < 0)
-            (void)failed(&opening, r, "open", NULL);
-    }
-    if (r == 0) {
-        r = make_map(&opening, out_map);
-        verso__os_close(opening.fd);
-    }
-    return r < 0 ? report(&opening, r) : 0;
+    if (!path)
+        return verso__fail_hint(-EINVAL, "open", NULL, "the path is NULL");
+    return open_map(path, -1, options, out_map);
 }
 
 int verso_map_open_fd(int fd, const struct verso_map_options *options, struct verso_map **out_map)
 {
-    struct opening opening = { .options = VERSO_MAP_OPTIONS_INIT, .path = NULL, .fd = fd };
-    int r;
-
-    r = take_options(&opening, options);
-    if (r == 0)
-        r = make_map(&opening, out_map);
-    return r < 0 ? report(&opening, r) : 0;
+    return open_map(NULL, fd, options, out_map);
 }

@@ -83,12 +83,24 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
     return 0;
 }
 
-/* Buffers remember their source's name when they are read; mappings can be asked for later, and seldom are. */
-static char *name_from_kernel(const struct verso_map *map)
+void verso__map_path_remember(struct verso_map *map, int fd)
 {
     char name[PATH_MAX];
 
+    if (!map->path_is_name && verso__os_path_of(fd, name, sizeof(name)) == 0)
+        atomic_store(&map->kernel_path, strdup(name)); /* without memory it stays nameless */
+}
+
+/* A mapping can be asked for its file's name at any time, and seldom is; so opening spends nothing on it. */
+static char *name_from_kernel(const struct verso_map *map)
+{
+    struct verso__os_mapping mapping;
+    char name[PATH_MAX];
+
     if (map->fd >= 0 && verso__os_path_of(map->fd, name, sizeof(name)) == 0)
+        return strdup(name);
+    if (map->kind == VERSO_MAP_KIND_FILE &&
+        verso__os_mapping_at(0, (uintptr_t)map->base, &mapping, name, sizeof(name)) == 0)
         return strdup(name);
     return NULL;
 }

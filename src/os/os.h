@@ -114,6 +114,9 @@ int verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, siz
 /* Writes all of @bytes at an offset; on failure *out_done (always set) says how many got there. */
 int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, size_t *out_done);
 
+/* Takes a name out of its directory. */
+int verso__os_remove(const char *path);
+
 /* Sets the file's size; grown parts are holes. -EFBIG past RLIMIT_FSIZE, without the signal SIGXFSZ. */
 int verso__os_truncate(int fd, uint64_t bytes);
 
@@ -142,6 +145,9 @@ int verso__os_sync_data(int fd);
 
 /* The same and all metadata (fsync). On a directory: the names in it. */
 int verso__os_sync_full(int fd);
+
+/* Waits until all of the file system that @fd is on is on stable storage (syncfs). */
+int verso__os_sync_file_system(int fd);
 
 /* Drops clean cached pages of a range (POSIX_FADV_DONTNEED); @bytes 0: to the end. Advice: what was not dropped is not
  * told. */

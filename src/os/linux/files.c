@@ -230,6 +230,11 @@ int verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, siz
     return 0;
 }
 
+int verso__os_remove(const char *path)
+{
+    return unlink(path) < 0 ? -errno : 0;
+}
+
 /* -EFBIG when the limit RLIMIT_FSIZE would be passed: the kernel would send SIGXFSZ, which kills. */
 static int check_file_limit(uint64_t end)
 {
@@ -353,6 +358,11 @@ int verso__os_sync_full(int fd)
         r = fsync(fd);
     while (r < 0 && errno == EINTR);
     return r < 0 ? -errno : 0;
+}
+
+int verso__os_sync_file_system(int fd)
+{
+    return syncfs(fd) < 0 ? -errno : 0;
 }
 
 int verso__os_cache_drop(int fd, uint64_t offset, uint64_t bytes)
