@@ -16,7 +16,7 @@ enum verso_feature_state {
     VERSO_FEATURE_PRESENT = 1,
     VERSO_FEATURE_ABSENT,    /* the kernel or this file system refuses it */
     VERSO_FEATURE_FORBIDDEN, /* it is there, but not for this user */
-    VERSO_FEATURE_UNTRIED,   /* could not be tried here; note says why */
+    VERSO_FEATURE_UNTRIED,   /* could not be tried here; note or error says why */
 };
 
 struct verso_feature {
@@ -26,7 +26,8 @@ struct verso_feature {
     const char *without; /* what verso does without it */
     enum verso_feature_state state;
     int error;        /* the -errno with which it was refused, 0 */
-    const char *note; /* more, or "" */
+    const char *note; /* more, or "": "on ext4, in the current directory" */
+    int needed;       /* 1: some of verso does not work without it; 0: verso has another way, or does without */
 };
 
 /* A limit that bites. */
@@ -49,10 +50,13 @@ struct verso_limit {
  * @out_features, @out_count: an array in the order of the manual
  *
  * The first call tries them (some milliseconds: it makes and unmakes small maps); later calls return the same answers.
- * Limits are read anew.
+ * Limits are read anew. What depends on the file system is tried on a file without a name in the current directory,
+ * else in TMPDIR, else in /tmp. Nothing of the trying remains. A seccomp filter that kills for unknown system calls
+ * kills here.
  *
  * Owns:    verso_features_get: the library, until the process ends. verso_limits_get: you, verso_limits_free().
- * Errors:  -ENOMEM, -errno of making the small files to try on.
+ * Errors:  verso_features_get: none; what could not be tried says so. verso_limits_get: -ENOMEM; a limit that could
+ *          not be read carries its own error.
  * Threads: any.
  */
 VERSO_API int verso_features_get(const struct verso_feature **out_features, size_t *out_count);

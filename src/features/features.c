@@ -17,10 +17,13 @@ static const struct row {
     const char *since;
     const char *purpose;
     const char *without;
+    int needed;
 } rows[] = {
-#define FEATURE(name, since, purpose, without) { name, since, purpose, without },
-    FEATURE_TABLE(FEATURE)
+#define FEATURE(name, since, purpose, without) { name, since, purpose, without, 0 },
+#define NEEDED(name, since, purpose, without) { name, since, purpose, without, 1 },
+    FEATURE_TABLE(FEATURE, NEEDED)
 #undef FEATURE
+#undef NEEDED
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -62,6 +65,7 @@ static void try_all(void)
             .state = state_of(error),
             .error = error,
             .note = note,
+            .needed = rows[i].needed,
         };
     }
 }

@@ -1,16 +1,187 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.h - every kernel feature verso knows of: X(name, since, what verso uses it for, what verso does without it).
+ * table.h - every kernel feature verso knows of: X(name, since, what it is for, what verso does without it); N the same
+ * for what some of verso does not work without.
  *
- * In the order of the manual. os/linux/probe.c knows by the name how to try each one.
+ * In the order of the manual: maps, advice, files, faults, seeing. os/linux/probe_*.c knows by the name how to try each
+ * one.
  */
 #ifndef VERSO_SRC_FEATURES_TABLE_H
 #define VERSO_SRC_FEATURES_TABLE_H
 
-#define FEATURE_TABLE(X)                                                                                       \
-    X("MAP_FIXED_NOREPLACE", "Linux 4.17", "placing a map at an address without destroying what stands there", \
-      "asks for the address as a hint and gives the map back when it lands elsewhere")                         \
-    X("cachestat", "Linux 6.5", "cached, dirty, writeback and evicted pages of a file, without mapping it",    \
-      "maps the file and asks mincore, which knows of cached pages only")
+/* clang-format off */
+#define FEATURE_TABLE(X, N) \
+    N("MAP_SHARED", "Linux 2.0", \
+      "files as memory that all their users share", \
+      "reads a file of such a file system into private memory; stores to it are refused") \
+    X("MAP_SHARED_VALIDATE", "Linux 4.15", \
+      "maps whose unknown flags are refused instead of ignored", \
+      "opens no map as VERSO_MAP_DURABLE") \
+    X("MAP_SYNC", "Linux 4.15", \
+      "maps of persistent memory (DAX) whose stores are durable without a system call", \
+      "refuses VERSO_MAP_DURABLE; verso_map_sync() makes stores durable") \
+    X("MAP_FIXED_NOREPLACE", "Linux 4.17", \
+      "placing a map at an address without destroying what stands there", \
+      "asks for the address as a hint, and gives the map back when it lands elsewhere") \
+    X("MAP_DROPPABLE", "Linux 6.11", \
+      "memory that the kernel may drop under pressure and never swaps", \
+      "keeps such memory until it is given back") \
+    X("MAP_HUGETLB", "Linux 2.6.32", \
+      "huge pages from the reserved pool", \
+      "takes transparent huge pages, else base pages; verso_map_info() says which") \
+    X("MREMAP_DONTUNMAP", "Linux 5.7", \
+      "moving pages away and leaving an empty map behind", \
+      "copies the pages") \
+    X("mremap of several", "Linux 6.17", \
+      "moving a span that consists of several mappings in one call", \
+      "moves the mappings one by one") \
+    X("mseal", "Linux 6.10", \
+      "maps that nobody may unmap, move or re-protect", \
+      "verso_map_seal() answers VERSO_E_UNSUPPORTED") \
+    X("PR_SET_VMA_ANON_NAME", "Linux 5.17", \
+      "names for memory without a file, in /proc/PID/maps", \
+      "such memory has no name; `verso maps` shows it as anonymous") \
+    N("memfd seals", "Linux 3.17", \
+      "copies of files that nobody can change (VERSO_MAP_COPY)", \
+      "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
+    X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
+      "shared memory that only its maker may write", \
+      "seals against all writing") \
+    X("MFD_NOEXEC_SEAL", "Linux 6.3", \
+      "files of memory that can never be made executable", \
+      "makes them without that promise") \
+    X("MFD_HUGETLB", "Linux 4.14", \
+      "files of memory made of huge pages", \
+      "makes them of base pages") \
+    X("memfd_secret", "Linux 5.14", \
+      "memory that the kernel itself does not map", \
+      "keeps secrets in locked memory that is left out of core dumps") \
+    X("MADV_FREE", "Linux 4.5", \
+      "giving memory back lazily", \
+      "VERSO_MAP_ADVICE_FREE answers EINVAL; DONTNEED gives it back at once") \
+    X("MADV_COLD", "Linux 5.4", \
+      "marking pages as the first to be reclaimed", \
+      "verso_window lets go of what it has passed by MADV_DONTNEED") \
+    X("MADV_PAGEOUT", "Linux 5.4", \
+      "writing back and reclaiming a range now", \
+      "verso_window lets go of what it has passed by MADV_DONTNEED") \
+    X("MADV_POPULATE_READ", "Linux 5.14", \
+      "bringing pages in with an error code instead of a signal", \
+      "touches the pages under guard") \
+    X("MADV_POPULATE_WRITE", "Linux 5.14", \
+      "the same for writing", \
+      "touches the pages under guard") \
+    X("MADV_GUARD_INSTALL", "Linux 6.13", \
+      "guard pages that cost no mapping of their own", \
+      "protects pages by mprotect, one mapping more for each") \
+    X("MADV_GUARD_INSTALL, files", "Linux 6.15", \
+      "the same in maps of files", \
+      "protects pages by mprotect, one mapping more for each") \
+    X("MADV_HUGEPAGE", "Linux 2.6.38", \
+      "transparent huge pages where they were asked for", \
+      "uses base pages; verso_map_info() says so") \
+    X("MADV_COLLAPSE", "Linux 6.1", \
+      "making huge pages now instead of when the kernel comes by", \
+      "waits for khugepaged") \
+    X("MADV_COLLAPSE, files", "Linux 6.1", \
+      "the same in maps of files", \
+      "maps files by base pages, or what folios the file system has") \
+    X("mTHP", "Linux 6.8", \
+      "anonymous pages of sizes between base and huge", \
+      "uses base pages or huge ones") \
+    X("PR_THP_DISABLE_EXCEPT_ADVISED", "Linux 6.18", \
+      "huge pages in this process only where they were asked for", \
+      "leaves it to the system's setting") \
+    X("MLOCK_ONFAULT", "Linux 4.4", \
+      "locking pages as they are first used", \
+      "locks all at once") \
+    X("process_madvise", "Linux 5.10", \
+      "advice for many ranges in one call", \
+      "one madvise for each range") \
+    X("process_madvise, any advice", "Linux 6.13", \
+      "the same with advice that drops pages", \
+      "one madvise for each range") \
+    X("fallocate", "Linux 2.6.23", \
+      "disk space before stores need it, so that a full disk is an error and not a fault", \
+      "writes zeros into the holes") \
+    X("FALLOC_FL_PUNCH_HOLE", "Linux 2.6.38", \
+      "giving back disk space inside a file", \
+      "leaves the space where it is") \
+    X("SEEK_HOLE", "Linux 3.1", \
+      "finding holes without reading", \
+      "takes every byte for data") \
+    X("sync_file_range", "Linux 2.6.17", \
+      "starting write-back without waiting (VERSO_MAP_SYNC_START)", \
+      "waits for the data instead") \
+    X("O_TMPFILE", "Linux 3.11", \
+      "files without a name, for snapshots", \
+      "makes a name and removes it at once") \
+    X("FICLONE", "Linux 4.5", \
+      "instant snapshots that share their blocks (VERSO_MAP_SNAPSHOT)", \
+      "copies into sealed memory (VERSO_MAP_COPY)") \
+    X("copy_file_range", "Linux 4.5", \
+      "copying without the data passing through the program", \
+      "copies through memory") \
+    X("F_SETLEASE", "Linux 2.4", \
+      "making writers wait while a file is read (VERSO_MAP_LEASED)", \
+      "takes a snapshot or a copy") \
+    X("FIEMAP", "Linux 2.6.28", \
+      "where a file lies on its disk", \
+      "shows no extents, and says why") \
+    X("cachestat", "Linux 6.5", \
+      "cached, dirty, writeback and evicted pages of a file, without mapping it", \
+      "maps the file and asks mincore, which knows of cached pages only") \
+    X("large folios", "Linux 5.18", \
+      "fewer faults: the file system caches runs of pages as one", \
+      "one fault for every 16 pages") \
+    X("RWF_DONTCACHE", "Linux 6.14", \
+      "reading and writing that leaves nothing in the cache", \
+      "drops what it has read afterwards") \
+    X("RWF_ATOMIC", "Linux 6.11", \
+      "writes that a power cut can't tear", \
+      "relies on checksums to find torn writes") \
+    X("userfaultfd", "Linux 4.3", \
+      "serving and injecting faults in user space", \
+      "injects faults by cutting files") \
+    X("userfaultfd write-protect", "Linux 5.7", \
+      "knowing which pages are written, one fault each", \
+      "compares pages") \
+    X("userfaultfd minor", "Linux 5.13", \
+      "faults on shared memory that is in the cache already", \
+      "does not watch them") \
+    X("userfaultfd poison", "Linux 6.6", \
+      "pages that answer as broken memory would", \
+      "tests of broken memory are skipped") \
+    X("userfaultfd async write-protect", "Linux 6.7", \
+      "knowing which pages were written, without faults", \
+      "compares pages") \
+    X("userfaultfd move", "Linux 6.8", \
+      "moving pages into place without copying", \
+      "copies") \
+    N("/proc/PID/smaps", "Linux 2.6.14", \
+      "the memory of each mapping", \
+      "knows of mappings and not of their memory; /proc may not be mounted") \
+    X("PROCMAP_QUERY", "Linux 6.11", \
+      "the mapping at an address, by a binary call", \
+      "reads /proc/PID/maps up to it") \
+    X("PAGEMAP_SCAN", "Linux 6.7", \
+      "runs of pages in the same state", \
+      "reads /proc/PID/pagemap entry by entry") \
+    X("/proc/PID/pagemap frames", "Linux 2.6.25", \
+      "which frame holds a page", \
+      "shows pages without their frame numbers; needs CAP_SYS_ADMIN") \
+    X("/proc/kpageflags", "Linux 2.6.25", \
+      "what the kernel thinks of a frame", \
+      "shows frames without their flags; needs root") \
+    X("/proc/kpagecount", "Linux 2.6.25", \
+      "how often a frame is mapped", \
+      "shows frames without their users; needs root") \
+    X("perf page faults", "Linux 2.6.32", \
+      "each page fault with its address", \
+      "shows rates of faults and not the faults; see kernel.perf_event_paranoid") \
+    X("filemap tracepoints", "Linux 3.10", \
+      "pages as they enter and leave the cache", \
+      "looks again and again instead of being told")
+/* clang-format on */
 
 #endif

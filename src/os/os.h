@@ -450,12 +450,15 @@ int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info);
 /* ---- What the machine can do (features) ----------------------------------------------------------------------- */
 
 /* 0: tried, and works. Negative: the -errno with which the kernel refused. -EAGAIN: could not be tried here (see
- * @out_note). */
+ * @out_note, a constant string, untouched when there is nothing to say). -ENOKEY: no probe has this name. */
 int verso__os_probe(const char *feature, const char **out_note);
 
 /* A number from /proc/sys or /sys, such as "vm/max_map_count"; text settings give their chosen word ("[madvise]") in
  * @out_word. */
 int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, size_t room_bytes);
+
+/* Main memory and swap space of the machine. */
+int verso__os_memory_totals(uint64_t *out_memory_bytes, uint64_t *out_swap_bytes);
 
 /* Soft and hard limits by name: "memlock", "address space", "files", "file size"; UINT64_MAX is no limit. */
 int verso__os_limit(const char *name, uint64_t *out_soft, uint64_t *out_hard);

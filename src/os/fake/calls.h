@@ -87,4 +87,5 @@ FAKE(process_info, (ESRCH), (pid_t pid, struct verso__os_process_info *out_info)
 
 FAKE(probe, (ENOSYS), (const char *feature, const char **out_note), (feature, out_note))
 FAKE(setting, (ENOENT), (const char *path, uint64_t *out_value, char *out_word, size_t room_bytes), (path, out_value, out_word, room_bytes))
+FAKE(memory_totals, (EFAULT), (uint64_t *out_memory_bytes, uint64_t *out_swap_bytes), (out_memory_bytes, out_swap_bytes))
 FAKE(limit, (EINVAL), (const char *name, uint64_t *out_soft, uint64_t *out_hard), (name, out_soft, out_hard))

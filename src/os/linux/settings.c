@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 /* "always [madvise] never" -> "madvise"; text without brackets -> its first word. */
 static int chosen_word(const char *text, char *out_word, size_t room_bytes)
@@ -53,6 +54,17 @@ int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, siz
             return out_word ? 0 : -EINVAL;
         *out_value = *text == '-' ? 0 : strtoull(digits, NULL, 10);
     }
+    return 0;
+}
+
+int verso__os_memory_totals(uint64_t *out_memory_bytes, uint64_t *out_swap_bytes)
+{
+    struct sysinfo totals;
+
+    if (sysinfo(&totals) < 0)
+        return -errno;
+    *out_memory_bytes = (uint64_t)totals.totalram * totals.mem_unit;
+    *out_swap_bytes = (uint64_t)totals.totalswap * totals.mem_unit;
     return 0;
 }
 

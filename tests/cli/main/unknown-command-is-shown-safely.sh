@@ -1,0 +1,1 @@
+verso help $'a\nb\e[2J\xff'
