@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 /* Every subcommand, in the order of help. */
-#define COMMAND_LIST(X) X(doctor)
+#define COMMAND_LIST(X) \
+    X(watch)            \
+    X(doctor)
 
 /* Exit codes, as grep, cmp and diff have them. */
 enum exit_code {

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch - how a file becomes memory: disk blocks, page-cache frames, virtual addresses; live, or as one snapshot.
+ *
+ * Here is decided what is watched and in which of the four ways it is told: live in a terminal, a snapshot as text, a
+ * line every interval, or JSON.
+ */
+#include "command.h"
+#include "output.h"
+#include "watch_library.h"
+#include "watch_model.h"
+#include "watch_reader.h"
+#include "watch_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA 1
+#define READ_AHEAD_MS 1500 /* what the reader may do before a snapshot is taken */
+
+static struct {
+    bool once;
+    bool read;
+    double for_seconds;
+    double interval_seconds;
+    uint64_t pid;
+} wanted;
+
+static const struct option_row options[] = {
+    { 0, "once", OPTION_FLAG, NULL, "one snapshot, then exit (as without a terminal)", &wanted.once },
+    { 0, "for", OPTION_SECONDS, "SECONDS", "stop after so long; without a terminal, a line each interval",
+      &wanted.for_seconds },
+    { 0, "interval", OPTION_SECONDS, "SECONDS", "between updates: 0.1 in a terminal, else 1",
+      &wanted.interval_seconds },
+    { 0, "read", OPTION_FLAG, NULL, "start a second process that reads FILE through a map", &wanted.read },
+    { 'p', "pid", OPTION_COUNT, "PID", "show this process alone; without FILE, the file it maps most of", &wanted.pid },
+    { 0, NULL, OPTION_FLAG, NULL, NULL, NULL },
+};
+
+/* ---- What to watch ---- */
+
+static char *choose_path(int count, char **arguments)
+{
+    char *path;
+
+    if (count == 1)
+        return strcpy(allocate(NULL, strlen(arguments[0]) + 1, 1), arguments[0]);
+    if (wanted.pid)
+        return library_of_process((pid_t)wanted.pid);
+    wanted.read = true;
+    path = library_largest();
+    if (!path)
+        trouble("no shared library was found to watch; name a file");
+    return path;
+}
+
+static bool open_model(struct watch_model *model, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* non-blocking: a FIFO must not hold us */
+    char *shown;
+
+    if (fd >= 0)
+        return watch_open(model, fd, path, (pid_t)wanted.pid);
+    shown = name_shown(path);
+    trouble("%s: %s", shown, strerror(errno));
+    free(shown);
+    return false;
+}
+
+/* ---- How to tell ---- */
+
+static int tell_once(struct watch_model *model)
+{
+    if (wanted.read)
+        (void)poll(NULL, 0, READ_AHEAD_MS);
+    watch_complete(model);
+    if (interrupted())
+        return EXIT_TROUBLE;
+    if (common.json)
+        return json_print(json_snapshot(model), SCHEMA);
+    text_snapshot(model, terminal_columns(stdout), strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
+    return EXIT_YES;
+}
+
+/* A line or an object each interval. */
+static int tell_often(struct watch_model *model)
+{
+    double interval = wanted.interval_seconds > 0 ? wanted.interval_seconds : 1.0;
+    uint64_t end_ns = watch_clock_ns() + (uint64_t)(wanted.for_seconds * 1e9);
+
+    for (;;) {
+        watch_complete(model);
+        if (common.json) {
+            if (json_print(json_snapshot(model), SCHEMA) != EXIT_YES)
+                return EXIT_TROUBLE;
+        } else
+            text_line(model);
+        if (fflush(stdout) != 0) /* somebody reads along; when he has gone, output_finish() says so */
+            return EXIT_TROUBLE;
+        if (interrupted() || watch_clock_ns() + (uint64_t)(interval * 1e9) > end_ns)
+            return EXIT_YES;
+        (void)poll(NULL, 0, (int)(interval * 1e3));
+    }
+}
+
+static int tell(struct watch_model *model)
+{
+    return wanted.for_seconds > 0 && !wanted.once ? tell_often(model) : tell_once(model);
+}
+
+static int run(int count, char **arguments)
+{
+    struct watch_reader reader = { 0 };
+    struct watch_model model;
+    int answer = EXIT_TROUBLE;
+    char *path;
+
+    if (count > 1)
+        return trouble("one file at a time; see `verso watch --help`");
+    setlocale(LC_CTYPE, "");
+    path = choose_path(count, arguments);
+    if (!path)
+        return EXIT_TROUBLE;
+    if (open_model(&model, path)) {
+        if (!wanted.read || reader_start(&reader, model.fd)) {
+            model.reader = reader.pid;
+            answer = tell(&model);
+        }
+        reader_stop(&reader);
+        watch_close(&model);
+    }
+    free(path);
+    return answer;
+}
+
+const struct command command_watch = {
+    .name = "watch",
+    .summary = "see how a file becomes memory: disk, page cache, frames, addresses",
+    .arguments = "[FILE]",
+    .example = "  $ verso watch /var/lib/data.db\n"
+               "  $ verso watch --once --json data.db\n",
+    .details = "",
+    .options = options,
+    .has_json = true,
+    .run = run,
+};
