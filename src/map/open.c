@@ -40,15 +40,21 @@ static int find_range(struct verso__map_opening *opening)
     return 0;
 }
 
-/* Where the range lies in whole pages. */
-static int lay_out(struct verso__map_opening *opening, struct verso_map *map)
+/* What the mapping's borders obey; only hugetlbfs differs, and there blocks are pages. */
+static size_t granule_of(const struct verso__map_opening *opening)
+{
+    size_t page = verso__os_page_bytes();
+
+    return opening->file.block_bytes > page ? verso__os_file_page_bytes(opening->fd) : page;
+}
+
+/* Where the range lies in whole granules. */
+static int lay_out(struct verso__map_opening *opening, struct verso_map *map, size_t granule_bytes)
 {
     uint64_t offset = opening->options.offset_bytes;
     uint64_t bytes;
 
-    map->granule_bytes = verso__os_page_bytes();
-    if (opening->file.block_bytes > map->granule_bytes)
-        map->granule_bytes = verso__os_file_page_bytes(opening->fd);
+    map->granule_bytes = granule_bytes;
     map->lead_bytes = (size_t)(offset & (map->granule_bytes - 1));
     if (!verso__round_up(map->lead_bytes + opening->length_bytes, map->granule_bytes, &bytes) || bytes > PTRDIFF_MAX)
         return verso__map_failed(opening, VERSO_E_OVERFLOW, "range",
@@ -56,7 +62,6 @@ static int lay_out(struct verso__map_opening *opening, struct verso_map *map)
     map->offset_bytes = offset;
     map->length_bytes = (size_t)opening->length_bytes;
     map->mapped_bytes = map->length_bytes ? (size_t)bytes : 0;
-    map->kind = map->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
     return 0;
 }
 
@@ -97,6 +102,8 @@ static int reserve(const struct verso__map_opening *opening, const struct verso_
     if (wanted)
         return verso__os_map(wanted - map->lead_bytes, bytes, VERSO__OS_ACCESS_NONE,
                              VERSO__OS_MAP_AT | VERSO__OS_MAP_NORESERVE, -1, 0, out_address);
+    if ((map->flags & VERSO_MAP_HUGE) && map->granule_bytes == verso__os_page_bytes())
+        return verso__map_huge_reserve(verso__map_base_offset(map), bytes, out_address);
     return verso__os_reserve(bytes, map->granule_bytes, out_address);
 }
 
@@ -154,7 +161,7 @@ static int take_room(struct verso__map_opening *opening, struct verso_map *map, 
     map->span_bytes = map->mapped_bytes ? map->mapped_bytes : map->granule_bytes;
     if (map->flags & VERSO_MAP_GROW)
         r = reserve_span(opening, map, &address);
-    else if (map->mapped_bytes == 0)
+    else if (map->mapped_bytes == 0 || ((map->flags & VERSO_MAP_HUGE) && !opening->options.address))
         r = reserve(opening, map, map->span_bytes, &address);
     else
         *out_reserved = false;
@@ -215,11 +222,19 @@ static int finish(struct verso__map_opening *opening, struct verso_map *map)
     const char *step = "", *hint = NULL;
     int r;
 
+    if (map->kind != VERSO_MAP_KIND_BUFFER)
+        verso__map_huge_ask(map);
     r = verso__map_dress(map, map->base, map->mapped_bytes, &step, &hint);
-    if (r < 0)
-        return verso__map_failed(opening, r, step, hint);
+    if (r < 0) {
+        (void)verso__map_failed(opening, r, step, hint);
+        if (r == VERSO_E_TORN)
+            opening->failure->offset_bytes = atomic_load(&map->range.torn_offset_bytes);
+        return r;
+    }
     if (map->flags & VERSO_MAP_KEEP_FD && map->fd < 0) {
-        if (opening->fd_is_own)
+        if (opening->source_fd >= 0)
+            map->fd = opening->source_fd;
+        else if (opening->fd_is_own)
             map->fd = opening->fd;
         else
             r = verso__os_duplicate(opening->fd, &map->fd);
@@ -230,18 +245,43 @@ static int finish(struct verso__map_opening *opening, struct verso_map *map)
     return r < 0 ? verso__map_failed(opening, r, "guard", NULL) : 0;
 }
 
+/* Takes the rung that was asked for. A snapshot or a copy is mapped in the file's place. */
+static int take_rung(struct verso__map_opening *opening, struct verso_map *map)
+{
+    struct verso__os_file_info info;
+    int r;
+
+    map->stability = opening->options.stability;
+    if (map->length_bytes == 0)
+        return 0;
+    r = verso__map_stability_source(map, opening->fd, &opening->options, &opening->source_fd, opening->failure);
+    if (r < 0 || opening->source_fd < 0)
+        return r;
+    if (!opening->path)
+        verso__map_path_remember(map, opening->fd);
+    r = verso__os_file_info(opening->source_fd, &info);
+    if (r < 0)
+        return verso__map_failed(opening, r, "fstat", NULL);
+    map->device = info.device;
+    map->inode = info.inode;
+    return lay_out(opening, map, map->granule_bytes); /* a copy may be in huge pages */
+}
+
 static int map_range(struct verso__map_opening *opening, struct verso_map *map)
 {
     int r;
 
     r = find_range(opening);
     if (r == 0)
-        r = lay_out(opening, map);
+        r = lay_out(opening, map, granule_of(opening));
+    map->kind = map->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
     if (r == 0)
         r = fill_holes(opening);
+    if (r == 0)
+        r = take_rung(opening, map);
     if (r < 0)
         return r;
-    r = place(opening, map, opening->fd);
+    r = place(opening, map, opening->source_fd >= 0 ? opening->source_fd : opening->fd);
     return r < 0 ? explain_refusal(opening, r) : 0;
 }
 
@@ -260,14 +300,21 @@ static int read_in(struct verso__map_opening *opening, struct verso_map *map)
     int r;
 
     drop_room(map);
+    verso__map_lease_drop(map);
     map->granule_bytes = verso__os_page_bytes();
     if (opening->file.kind != VERSO__OS_FILE_REGULAR)
         map->flags &= ~(unsigned)(VERSO_MAP_GROW | VERSO_MAP_KEEP_FD | VERSO_MAP_SUBSTITUTE);
     r = verso__map_read_in(opening, map);
+    if (r == 0 && map->kind == VERSO_MAP_KIND_BUFFER) {
+        map->stability = VERSO_MAP_COPY;
+        if (opening->options.stability != VERSO_MAP_COPY)
+            map->stability_why = "this kind of file is read into private memory, where nobody changes it";
+    }
     if (r < 0 || map->kind != VERSO_MAP_KIND_EMPTY)
         return r;
+    map->stability = opening->options.stability; /* nothing can't be changed, so nothing has every rung */
     opening->length_bytes = 0;
-    r = lay_out(opening, map);
+    r = lay_out(opening, map, verso__os_page_bytes());
     return r < 0 ? r : take_room(opening, map, &reserved);
 }
 
@@ -344,10 +391,12 @@ static int make_map(struct verso__map_opening *opening, struct verso_map **out_m
     if (r == 0) {
         if (map->fd == opening->fd)
             opening->fd_is_own = false; /* it is the map's now */
+        if (map->fd == opening->source_fd)
+            opening->source_fd = -1;
         *out_map = map;
         return 0;
     }
-    if (map->fd == opening->fd)
+    if (map->fd == opening->fd || map->fd == opening->source_fd)
         map->fd = -1; /* still needed, to undo what was done to the file */
     verso_map_close(map);
     return r;
@@ -369,7 +418,7 @@ static int open_map(const char *path, int fd, const struct verso_map_options *gi
 {
     struct verso__failure failure = { 0 };
     struct verso__map_opening opening = {
-        .options = VERSO_MAP_OPTIONS_INIT, .path = path, .fd = fd, .failure = &failure
+        .options = VERSO_MAP_OPTIONS_INIT, .path = path, .fd = fd, .source_fd = -1, .failure = &failure
     };
     int r;
 
@@ -382,6 +431,8 @@ static int open_map(const char *path, int fd, const struct verso_map_options *gi
         verso__map_undo_file(&opening);
     if (opening.fd_is_own)
         verso__os_close(opening.fd);
+    if (opening.source_fd >= 0)
+        verso__os_close(opening.source_fd);
     return r < 0 ? report(&opening) : 0;
 }
 

@@ -14,6 +14,7 @@ struct verso__map_opening {
     const char *path; /* NULL: by descriptor */
     int fd;
     bool fd_is_own; /* opened here: closed here, unless the map keeps it */
+    int source_fd;  /* what is mapped instead, with a snapshot or a copy; -1: fd. Ours, unless the map keeps it */
     bool made_file; /* CREATE made it, so a failure removes it */
     struct verso__os_file_info file;
     uint64_t length_bytes;          /* wanted; once the file's size is known, never "to the end" */

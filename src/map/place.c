@@ -47,6 +47,9 @@ int verso__map_dress(struct verso_map *map, void *address, size_t bytes, const c
     if (r == 0 && (map->flags & VERSO_MAP_LOCK))
         r = dress(verso__os_lock(address, bytes, false), "mlock",
                   "more than may be locked: see ulimit -l (RLIMIT_MEMLOCK), or CAP_IPC_LOCK", out_step, out_hint);
+    if (r == 0 &&
+        (map->flags & VERSO_MAP_POPULATE)) /* for reading: all pages dirty, or all copied, is not what was asked */
+        r = dress(verso__map_populate_pages(map, address, bytes, false, NULL), "populate", NULL, out_step, out_hint);
     return r;
 }
 

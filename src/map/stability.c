@@ -135,7 +135,8 @@ static int take_copy(struct climb *climb)
         .length_bytes = map->length_bytes,
         .is_executable = map->flags & VERSO_MAP_EXEC,
         .wants_huge = map->flags & VERSO_MAP_HUGE,
-        .takes_hugetlb = !(map->flags & VERSO_MAP_PRIVATE), /* private stores would need more of the pool */
+        /* Private stores would take more of the pool, and a fixed address seldom suits its pages. */
+        .takes_hugetlb = !(map->flags & VERSO_MAP_PRIVATE) && !options->address,
     };
     int r = VERSO_E_CHANGED;
 
