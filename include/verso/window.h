@@ -6,8 +6,8 @@
  *                          ^ window: at most budget_bytes mapped
  *
  * For files larger than memory, for 32-bit address spaces, and for programs that must not grow: never more than the
- * budget is mapped, and what has been passed is given back (unmapped; written pages are sent to the disk first). One
- * window belongs to one thread at a time.
+ * budget is in use, and what has been passed is given back (unmapped; written pages are sent on their way to the disk).
+ * While the window moves, the new place is mapped before the old one is let go, so that a failed move loses nothing.
  */
 #ifndef VERSO_WINDOW_H
 #define VERSO_WINDOW_H
@@ -56,7 +56,10 @@ VERSO_API VERSO_MUST_CHECK int verso_window_open_fd(int fd, const struct verso_w
  * safe. */
 VERSO_API void verso_window_close(struct verso_window *window);
 
-/** verso_window_file_bytes() - the file's size as last seen, in bytes; looks again on every view and next. Never fails.
+/**
+ * verso_window_file_bytes() - the file's size in bytes, as last seen
+ *
+ * The window looks when next() is called, and when a view meets the end it knew.
  */
 VERSO_API uint64_t verso_window_file_bytes(const struct verso_window *window);
 
@@ -65,7 +68,9 @@ VERSO_API uint64_t verso_window_file_bytes(const struct verso_window *window);
  * @offset_bytes, @length_bytes: any alignment; length at most verso_window_view_bytes_max()
  * @out_data: the first byte; valid until the next view or next
  *
- * Views inside the mapped window cost no system call.
+ * Views inside the mapped window cost no system call, with WRITE one for what no neighbouring view has asked for yet:
+ * holes under the view are given disk space. With EXTEND, a view past the end grows the file to the view's end; what
+ * lies between stays a hole.
  *
  * Errors:  VERSO_E_RANGE (past the end, without EXTEND); VERSO_E_SPAN (longer than the budget allows);
  *          VERSO_E_OVERFLOW; -ENOSPC, -EDQUOT, -EFBIG (EXTEND); -ENOMEM. On failure the last view stays valid.
