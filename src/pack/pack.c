@@ -60,11 +60,12 @@ struct work {
     const char *const *paths;
     const struct verso_pack_options *options;
     pthread_mutex_t lock;
-    size_t next;        /* under lock: the next file nobody has taken */
-    uint64_t cursor;    /* under lock: bytes of the span that are claimed */
-    uint64_t committed; /* under lock: bytes of the span that may be written */
-    int stop;           /* under lock: out of memory or over the limit: the whole call fails */
-    bool only_put_off;  /* the second round: files that were put off and not mapped */
+    size_t next;            /* under lock: the next file nobody has taken */
+    uint64_t claimed_bytes; /* under lock: of files, for the limit */
+    uint64_t cursor;        /* under lock: bytes of the span that are claimed */
+    uint64_t committed;     /* under lock: bytes of the span that may be written */
+    int stop;               /* under lock: out of memory or over the limit: the whole call fails */
+    bool only_put_off;      /* the second round: files that were put off and not mapped */
 };
 
 /* ---- Room ---- */
@@ -349,6 +350,7 @@ static int options_read(const struct verso_pack_options *given, struct verso_pac
 /* Address space for the most that can be read in: every slot may waste up to a cache line and its NUL. */
 static int reserve_span(struct work *work)
 {
+    size_t huge = verso__os_huge_page_bytes();
     uint64_t bytes, slack;
     void *span;
     int r;
@@ -357,9 +359,11 @@ static int reserve_span(struct work *work)
         !verso__add_u64(work->options->read_bytes_max, slack, &bytes) ||
         !verso__round_up(bytes, verso__os_page_bytes(), &bytes) || bytes > SIZE_MAX / 2)
         return VERSO_E_OVERFLOW;
-    r = verso__os_reserve((size_t)bytes, verso__os_page_bytes(), &span);
+    r = verso__os_reserve((size_t)bytes, verso__max_u64(verso__os_page_bytes(), huge), &span);
     if (r < 0)
         return r;
+    if (huge) /* a fault for each 2 MiB instead of each 4 KiB; where it is refused, small pages do */
+        (void)verso__os_advise(span, (size_t)bytes, VERSO__OS_ADVICE_HUGE);
     work->pack->span = span;
     work->pack->span_bytes = (size_t)bytes;
     return 0;
