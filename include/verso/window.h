@@ -40,7 +40,7 @@ struct verso_window_options {
 
 /**
  * verso_window_open()    - open a file to be seen through a window
- * verso_window_open_fd() - the same for an open descriptor, which is duplicated
+ * verso_window_open_fd() - the same for an open descriptor, which stays yours and may be closed at once
  *
  * Owns:    you own *out_window until verso_window_close(). @path, @fd, @options are borrowed.
  * Errors:  VERSO_E_OPTIONS (budget under two pages, EXTEND or CREATE without WRITE); VERSO_E_NOT_MAPPED (pipes and

@@ -184,6 +184,7 @@ static int check_mode(int fd, unsigned flags)
 int verso_window_open_fd(int fd, const struct verso_window_options *given, struct verso_window **out_window)
 {
     struct verso_window_options options;
+    unsigned how = VERSO__OS_OPEN_READ;
     int own, r;
 
     if (!out_window)
@@ -194,7 +195,12 @@ int verso_window_open_fd(int fd, const struct verso_window_options *given, struc
     r = check_mode(fd, options.flags);
     if (r < 0)
         return verso__fail(r, "descriptor", NULL);
-    r = verso__os_duplicate(fd, &own);
+    if (options.flags & VERSO_WINDOW_WRITE)
+        how |= VERSO__OS_OPEN_WRITE;
+    /* A position of our own, for looking for holes; a file that can't be opened again is seen through the caller's. */
+    r = verso__os_reopen(fd, how, &own);
+    if (r < 0)
+        r = verso__os_duplicate(fd, &own);
     if (r < 0)
         return verso__fail(r, "dup", NULL);
     return window_make(own, "", &options, out_window);
