@@ -270,7 +270,7 @@ static int explain(struct verso__map_opening *opening, const struct reading *rea
         hint = "nothing came within timeout_ms; is somebody writing?";
     else if (code == -EBADF)
         hint = "the descriptor is closed, or open for writing only";
-    (void)verso__map_failed(opening, code, "read", hint);
+    (void)verso__map_failed(opening, code, code == VERSO_E_RANGE ? "range" : "read", hint);
     if (code == VERSO_E_RANGE)
         opening->failure->offset_bytes = reading->offset + reading->filled;
     return code;

@@ -31,6 +31,7 @@ static const struct {
 } systems[] = {
     [SUPPORT_TMPFS] = { "tmpfs", 0, { NULL } },
     [SUPPORT_EXT4] = { "ext4", 4 * MIB, { "mkfs.ext4", "-q", "-F", "-E", "nodiscard", NULL } },
+    [SUPPORT_EXT2] = { "ext4", 1 * MIB, { "mkfs.ext2", "-q", "-F", "-E", "nodiscard", NULL } },
     [SUPPORT_XFS] = { "xfs", 320 * MIB, { "mkfs.xfs", "-q", "-f", "-K", NULL } },
     [SUPPORT_BTRFS] = { "btrfs", 128 * MIB, { "mkfs.btrfs", "-q", "-f", "-K", NULL } },
 };

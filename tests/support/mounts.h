@@ -12,7 +12,8 @@
 
 enum support_file_system {
     SUPPORT_TMPFS, /* exactly as large as asked, in pages: for full disks. Not root: where user namespaces allow */
-    SUPPORT_EXT4,  /* at least 4 MiB; a journal from 8 MiB on. These three: root and loop devices */
+    SUPPORT_EXT4,  /* at least 4 MiB; a journal from 8 MiB on. These and the next: root and loop devices */
+    SUPPORT_EXT2,  /* at least 1 MiB; block maps, by the ext4 driver: shows its holes, has no fallocate */
     SUPPORT_XFS,   /* at least 320 MiB (sparse); reflinks */
     SUPPORT_BTRFS, /* at least 128 MiB (sparse); reflinks */
 };
