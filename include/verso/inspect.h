@@ -111,7 +111,7 @@ enum verso_inspect_page_state {
     VERSO_INSPECT_PAGE_FILE = 1 << 2,      /* of a file or shared memory; else anonymous */
     VERSO_INSPECT_PAGE_EXCLUSIVE = 1 << 3, /* mapped by this process alone */
     VERSO_INSPECT_PAGE_GUARD = 1 << 4,
-    VERSO_INSPECT_PAGE_HUGE = 1 << 5,
+    VERSO_INSPECT_PAGE_HUGE = 1 << 5, /* mapped by one huge entry of the page table; needs PAGEMAP_SCAN (Linux 6.7) */
 };
 
 struct verso_inspect_page {

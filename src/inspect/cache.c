@@ -14,13 +14,14 @@
 #define CACHESTAT "cachestat"
 #define MINCORE "mincore"
 
-static void fill_known(const struct verso__os_cache_counts *counts, struct verso_inspect_cache *cache)
+static void fill_known(const struct verso__os_cache_counts *counts, const char *source,
+                       struct verso_inspect_cache *cache)
 {
-    cache->cached = verso__inspect_known(counts->cached_pages, CACHESTAT);
-    cache->dirty = verso__inspect_known(counts->dirty_pages, CACHESTAT);
-    cache->writeback = verso__inspect_known(counts->writeback_pages, CACHESTAT);
-    cache->evicted = verso__inspect_known(counts->evicted_pages, CACHESTAT);
-    cache->recently_evicted = verso__inspect_known(counts->recently_evicted_pages, CACHESTAT);
+    cache->cached = verso__inspect_known(counts->cached_pages, source);
+    cache->dirty = verso__inspect_known(counts->dirty_pages, source);
+    cache->writeback = verso__inspect_known(counts->writeback_pages, source);
+    cache->evicted = verso__inspect_known(counts->evicted_pages, source);
+    cache->recently_evicted = verso__inspect_known(counts->recently_evicted_pages, source);
 }
 
 static const char *why_no_cachestat(int error)
@@ -43,7 +44,7 @@ static const char *why_no_mincore(int error)
     case -EPERM:
         return "needs the file's owner, or permission to write it: to others the kernel says that all is cached";
     case -EACCES:
-        return "needs a descriptor that is open for reading";
+        return "needs permission for reading the file";
     case -ENODEV:
         return "this kind of file can't be mapped";
     default:
@@ -83,7 +84,7 @@ int verso_inspect_cache(int fd, uint64_t offset_bytes, uint64_t length_bytes, st
     if (r == -EBADF)
         return verso__inspect_fail_fd(r, "cachestat", fd);
     if (r == 0)
-        fill_known(&counts, &cache);
+        fill_known(&counts, cache.pages > 0 ? CACHESTAT : "fstat", &cache); /* of no pages, none are cached */
     else
         verso__inspect_cache_by_mincore(fd, &range, r, &cache);
     *out_cache = cache;

@@ -99,7 +99,11 @@ static int look(struct search *search, uint64_t first_page, uint64_t count)
 int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range, bool use_cachestat,
                                struct verso_inspect_cached_run **out_runs, size_t *out_count)
 {
-    struct search search = { .window = { .fd = fd }, .end_page = range->end_page, .use_cachestat = use_cachestat };
+    struct search search = {
+        .window = VERSO__INSPECT_WINDOW_ON(fd),
+        .end_page = range->end_page,
+        .use_cachestat = use_cachestat,
+    };
     int r = 0;
 
     if (range->end_page > range->first_page)

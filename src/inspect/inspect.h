@@ -38,7 +38,7 @@ int verso__inspect_range_of(int fd, uint64_t offset_bytes, uint64_t length_bytes
 
 /*
  * Counts cached pages with mincore, on a map that nothing can touch. -EPERM when the kernel would answer "all" whatever
- * is true, -EACCES when the descriptor is not open for reading. Does not fill the record.
+ * is true, -EACCES when the file can't be read. Does not fill the record.
  */
 int verso__inspect_count_resident(int fd, uint64_t first_page, uint64_t end_page, uint64_t *out_cached);
 
@@ -49,11 +49,16 @@ void verso__inspect_cache_by_mincore(int fd, const struct verso__inspect_range *
 /* A window onto a file for mincore: mapped without access, so that looking can't change what is seen. */
 struct verso__inspect_window {
     int fd;
+    int reader_fd; /* -1, or opened by the window because @fd can only write */
     void *address;
     uint64_t first_page;
     uint64_t page_count; /* 0: nothing mapped */
     uint64_t map_bytes;
 };
+#define VERSO__INSPECT_WINDOW_ON(file_descriptor) \
+    {                                             \
+        .fd = (file_descriptor), .reader_fd = -1  \
+    }
 
 /* Bytes per page as mincore says, for pages [first, first + count), count at most VERSO__INSPECT_LEAF_PAGES. */
 #define VERSO__INSPECT_LEAF_PAGES 512

@@ -76,6 +76,53 @@ static int read_pages(int pagemap_fd, uint64_t start, size_t count, struct verso
     return 0;
 }
 
+/*
+ * pagemap does not say which pages are mapped huge; PAGEMAP_SCAN does, at the price of a second walk. That walk is
+ * cheap exactly where the answer is yes (one step a huge page), so it is asked only where it may be: all pages of an
+ * aligned huge page's span present, and their frames, where known, neighbours from an aligned one on.
+ */
+static bool may_be_huge(const struct verso_inspect_page *pages, size_t count)
+{
+    const struct verso_inspect_page *last = &pages[count - 1];
+
+    if (!(pages[0].state & last->state & VERSO_INSPECT_PAGE_PRESENT) || pages[0].frame % count != 0 ||
+        (pages[0].frame != 0 && last->frame != pages[0].frame + count - 1))
+        return false;
+    for (size_t i = 1; i < count; i++)
+        if (!(pages[i].state & VERSO_INSPECT_PAGE_PRESENT) ||
+            (pages[0].frame != 0 && pages[i].frame != pages[0].frame + i))
+            return false;
+    return true;
+}
+
+/* One huge page's span. Without PAGEMAP_SCAN the mark stays away, as the header says. */
+static void mark_if_huge(int pagemap_fd, uint64_t start, size_t count, struct verso_inspect_page *pages)
+{
+    struct verso__os_page_run run;
+    uint64_t walked, end = start + count * verso__os_page_bytes();
+    size_t found = 0;
+    int r = verso__os_page_scan(pagemap_fd, start, end, VERSO__OS_PAGE_HUGE, &run, 1, &found, &walked);
+
+    if (r < 0 || found != 1 || run.start != start || run.end != end)
+        return;
+    for (size_t i = 0; i < count; i++)
+        pages[i].state |= VERSO_INSPECT_PAGE_HUGE;
+}
+
+static void mark_huge(int pagemap_fd, uint64_t start, size_t count, struct verso_inspect_page *pages)
+{
+    uint64_t page_bytes = verso__os_page_bytes(), huge_bytes = verso__os_huge_page_bytes();
+    size_t per_huge = (size_t)(huge_bytes / page_bytes);
+    size_t at;
+
+    if (per_huge == 0)
+        return;
+    at = (size_t)((huge_bytes - start % huge_bytes) % huge_bytes / page_bytes);
+    for (; at < count && count - at >= per_huge; at += per_huge)
+        if (may_be_huge(&pages[at], per_huge))
+            mark_if_huge(pagemap_fd, start + at * page_bytes, per_huge, &pages[at]);
+}
+
 static int check(pid_t pid, uint64_t start, size_t count)
 {
     uint64_t bytes, end, page_bytes = verso__os_page_bytes();
@@ -98,6 +145,8 @@ int verso_inspect_pages(pid_t pid, uint64_t start, size_t count, struct verso_in
     if (r < 0)
         return verso__inspect_fail_pid(r, "open pagemap", pid);
     r = read_pages(fd, start, count, out_pages);
+    if (r == 0)
+        mark_huge(fd, start, count, out_pages);
     verso__os_close(fd);
     if (r < 0)
         return verso__inspect_fail_pid(r == -EFAULT ? VERSO_E_RANGE : r, "read pagemap", pid);

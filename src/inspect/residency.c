@@ -15,7 +15,16 @@
 /* Address space, not memory: large enough that sliding costs nothing, small enough for 32-bit systems. */
 #define WINDOW_BYTES (UINT64_C(1) << 28)
 
-void verso__inspect_window_close(struct verso__inspect_window *window)
+/* The file is mapped through @fd, or, when that can't read, through a descriptor of the window's own. */
+static int map(struct verso__inspect_window *window, uint64_t start, uint64_t bytes)
+{
+    int fd = window->reader_fd >= 0 ? window->reader_fd : window->fd;
+
+    return verso__os_map(NULL, (size_t)bytes, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_NORESERVE, fd,
+                         start, &window->address);
+}
+
+static void unmap(struct verso__inspect_window *window)
 {
     if (window->page_count > 0)
         (void)verso__os_unmap(window->address, (size_t)window->map_bytes);
@@ -32,12 +41,16 @@ static int slide(struct verso__inspect_window *window, uint64_t first_page, uint
     uint64_t bytes;
     int r;
 
-    verso__inspect_window_close(window);
+    unmap(window);
     if (!verso__round_up(verso__min_u64(end_page * page_bytes - start, WINDOW_BYTES), granule_bytes, &bytes) ||
         bytes > SIZE_MAX)
         return -EOVERFLOW;
-    r = verso__os_map(NULL, (size_t)bytes, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_NORESERVE,
-                      window->fd, start, &window->address);
+    r = map(window, start, bytes);
+    if (r == -EACCES && window->reader_fd < 0) {
+        r = verso__os_reopen(window->fd, VERSO__OS_OPEN_READ, &window->reader_fd);
+        if (r == 0)
+            r = map(window, start, bytes);
+    }
     if (r < 0)
         return r;
     window->first_page = start / page_bytes;
@@ -61,9 +74,17 @@ int verso__inspect_window_look(struct verso__inspect_window *window, uint64_t fi
                               (size_t)(count * page_bytes), out_pages);
 }
 
+void verso__inspect_window_close(struct verso__inspect_window *window)
+{
+    unmap(window);
+    if (window->reader_fd >= 0)
+        verso__os_close(window->reader_fd);
+    window->reader_fd = -1;
+}
+
 int verso__inspect_count_resident(int fd, uint64_t first_page, uint64_t end_page, uint64_t *out_cached)
 {
-    struct verso__inspect_window window = { .fd = fd };
+    struct verso__inspect_window window = VERSO__INSPECT_WINDOW_ON(fd);
     unsigned char pages[VERSO__INSPECT_LEAF_PAGES];
     uint64_t cached = 0;
     int r = verso__os_residency_is_honest(fd) ? 0 : -EPERM;
