@@ -4,6 +4,7 @@
 #define VERSO_H
 
 #include <verso/base.h>     /* version, page size */
+#include <verso/cache.h>    /* files into the page cache, and out of it */
 #include <verso/error.h>    /* what went wrong, and what to do about it */
 #include <verso/features.h> /* what this machine can do */
 #include <verso/guard.h>    /* faults in maps, without dying */

@@ -140,6 +140,10 @@ int verso__os_next_data(int fd, uint64_t offset, uint64_t *out_offset);
 /* Asks the device to begin writing the dirty pages of a range; does not wait, promises nothing (sync_file_range). */
 int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes);
 
+/* Writes the dirty pages of a range and waits; promises nothing about the file's metadata (sync_file_range). @bytes 0: to
+ * the end. */
+int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes);
+
 /* Waits until the file's data, and what is needed to read it back, is on stable storage (fdatasync). */
 int verso__os_sync_data(int fd);
 

@@ -340,6 +340,17 @@ int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes)
     return sync_file_range(fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
 }
 
+int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes)
+{
+    const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int r;
+
+    do
+        r = sync_file_range(fd, (off_t)offset, (off_t)bytes, how);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : 0;
+}
+
 int verso__os_sync_data(int fd)
 {
     int r;
