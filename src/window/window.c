@@ -63,6 +63,8 @@ struct verso_window {
     int poison;
     bool honest; /* the kernel tells us truly what is cached */
     struct before before;
+    uint64_t own_start; /* the last run that was dropped, as far as it hangs together: [start, end) */
+    uint64_t own_end;
     struct verso__guard_range range;
     char *path; /* "" for descriptors */
 };
@@ -208,8 +210,23 @@ int verso_window_open_fd(int fd, const struct verso_window_options *given, struc
 
 /* ---- Giving back ---- */
 
+/*
+ * Drops [start, end), all of which we brought in. A large folio leaves only when a call covers all of it, and one may have
+ * begun in the place before this one: so what was ours there is named again, as far back as a folio can reach.
+ */
+static void drop_run(struct verso_window *window, uint64_t start, uint64_t end)
+{
+    uint64_t back = verso__max_u64(verso__os_huge_page_bytes(), verso__os_page_bytes());
+    bool goes_on = start == window->own_end && end > start;
+    uint64_t from = goes_on ? verso__max_u64(window->own_start, start - verso__min_u64(start, back)) : start;
+
+    (void)verso__os_cache_drop(window->fd, from, end - from); /* advice: nothing is lost when it is not taken */
+    window->own_start = goes_on ? window->own_start : start;
+    window->own_end = end;
+}
+
 /* Drops from the page cache what lies in the mapping, was not there before us, and is clean. */
-static void drop_own(const struct verso_window *window)
+static void drop_own(struct verso_window *window)
 {
     const struct before *before = &window->before;
     uint64_t page = verso__os_page_bytes();
@@ -222,8 +239,7 @@ static void drop_own(const struct verso_window *window)
         while (run < end && !(before->pages[(run - before->offset) / page] & 1))
             run += page;
         if (run > start)
-            (void)verso__os_cache_drop(window->fd, start,
-                                       run - start); /* advice: nothing is lost when it is not taken */
+            drop_run(window, start, run);
         start = run + page;
     }
 }
@@ -280,30 +296,26 @@ static int look_cached(const struct verso_window *window, uint64_t offset, uint6
 }
 
 /*
- * Before reading in [offset, ...): which of its pages, and of those that readahead may bring, are there already. What
- * an earlier look said stands: since then, we may have brought the page in ourselves. When it can't be known, nothing
- * will be dropped.
+ * Before reading in [offset, ...): which of its pages, and of those that readahead may bring, are there already. What an
+ * earlier look said stands: since then, we may have brought the page in ourselves. When it can't be known, nothing will
+ * be dropped. The answer is the caller's, to become window->before once the old place has been given back.
  */
-static void before_look(struct verso_window *window, uint64_t offset, uint64_t bytes)
+static struct before look_before(const struct verso_window *window, uint64_t offset, uint64_t bytes)
 {
     uint64_t page = verso__os_page_bytes();
-    struct before was = window->before;
+    const struct before *was = &window->before;
     struct before now = { NULL, offset, bytes + AHEAD_BYTES };
+    uint64_t known_end = verso__min_u64(was->offset + was->bytes, now.offset + now.bytes);
 
-    if (!window->honest)
-        return;
-    now.pages = malloc((size_t)(now.bytes / page));
-    if (now.pages && look_cached(window, now.offset, now.bytes, now.pages) < 0) {
+    if (window->honest)
+        now.pages = malloc((size_t)(now.bytes / page));
+    if (!now.pages || look_cached(window, now.offset, now.bytes, now.pages) < 0) {
         free(now.pages);
-        now.pages = NULL;
+        return (struct before){ NULL, offset, 0 };
     }
-    if (!now.pages)
-        now.bytes = 0;
-    for (uint64_t at = verso__max_u64(was.offset, now.offset);
-         at < was.offset + was.bytes && at < now.offset + now.bytes; at += page)
-        now.pages[(at - now.offset) / page] = was.pages[(at - was.offset) / page];
-    free(was.pages);
-    window->before = now;
+    for (uint64_t at = verso__max_u64(was->offset, now.offset); at < known_end; at += page)
+        now.pages[(at - now.offset) / page] = was->pages[(at - was->offset) / page];
+    return now;
 }
 
 /* Where the mapping should begin so that the view lies inside and its neighbours in the direction of travel do, too. */
@@ -323,16 +335,21 @@ static int move_to(struct verso_window *window, uint64_t offset, uint64_t length
     unsigned access = VERSO__OS_ACCESS_READ | (window->flags & VERSO_WINDOW_WRITE ? VERSO__OS_ACCESS_WRITE : 0U);
     uint64_t start = choose_start(window, offset, length);
     size_t bytes = (size_t)window->budget_bytes;
+    struct before before;
     void *base;
     int r;
 
     if (start > (uint64_t)INT64_MAX - bytes)
         bytes = (size_t)verso__round_down((uint64_t)INT64_MAX - start, verso__os_page_bytes());
-    before_look(window, start, bytes);
+    before = look_before(window, start, bytes);
     r = verso__os_map(NULL, bytes, access, VERSO__OS_MAP_SHARED, window->fd, start, &base);
-    if (r < 0)
+    if (r < 0) {
+        free(before.pages);
         return fail(window, r, "mmap");
+    }
     give_back(window);
+    free(window->before.pages);
+    window->before = before;
     window->base = base;
     window->mapped_offset = start;
     window->mapped_bytes = bytes;

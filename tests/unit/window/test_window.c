@@ -2,9 +2,13 @@
 /* window - every byte of a file through a small mapping: forwards, backwards, at random, growing, and cut meanwhile. */
 #include "support.h"
 
+#include "mounts.h"
+
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <verso/guard.h>
 #include <verso/window.h>
 
 static struct verso_window *open_window(const char *path, uint64_t budget_bytes, unsigned flags)
@@ -270,6 +274,121 @@ static void test_descriptor_is_its_own(void **state)
     assert_int_equal(support_descriptor_count(), descriptors - 1);
 }
 
+/* How many pages of a file are cached, asked of the kernel through a mapping that is not touched. */
+static size_t cached_pages(const char *path)
+{
+    const size_t page = verso_page_bytes();
+    size_t pages = (size_t)((file_bytes(path) + page - 1) / page), count = 0;
+    unsigned char *states = malloc(pages);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *look = mmap(NULL, pages * page, PROT_READ, MAP_SHARED, fd, 0);
+
+    assert_true(states && fd >= 0 && look != MAP_FAILED);
+    assert_int_equal(mincore(look, pages * page, states), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += states[i] & 1;
+    munmap(look, pages * page);
+    close(fd);
+    free(states);
+    return count;
+}
+
+static void read_to_the_end(struct verso_window *window)
+{
+    size_t bytes;
+    void *data;
+
+    do
+        assert_ok(verso_window_next(window, &data, &bytes));
+    while (bytes > 0);
+}
+
+static void test_only_what_it_brought_in_is_dropped(void **state)
+{
+    const size_t page = verso_page_bytes();
+    const size_t pages = 1024;
+    const char *path = support_file("dropped", pages * page);
+    unsigned char *warm = malloc(64 * page);
+    struct verso_window *window;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    (void)state;
+    assert_true(warm && fd >= 0);
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    if (cached_pages(path) != 0) {
+        close(fd);
+        free(warm);
+        skip_because("this file system keeps its pages in memory");
+    }
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0); /* no readahead: just these 64 pages */
+    assert_int_equal(pread(fd, warm, 64 * page, (off_t)(512 * page)), (ssize_t)(64 * page));
+    assert_int_equal(cached_pages(path), 64);
+    window = open_window(path, 32 * page, VERSO_WINDOW_DROP);
+    read_to_the_end(window);
+    verso_window_close(window);
+    assert_true(cached_pages(path) >= 64);  /* what others had brought in stays */
+    assert_true(cached_pages(path) <= 128); /* all else has gone, but for large folios that straddle the border */
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    window = open_window(path, 32 * page, 0);
+    read_to_the_end(window);
+    verso_window_close(window);
+    assert_int_equal(cached_pages(path), pages); /* unless asked, nothing is dropped */
+    close(fd);
+    free(warm);
+}
+
+static void test_full_disk_is_an_error_of_the_view(void **state)
+{
+    const size_t page = verso_page_bytes();
+    const char *reason, *directory = support_mount_tmpfs(16 * page, &reason);
+    struct verso_window *window;
+    char path[4096];
+    void *data = NULL;
+    uint64_t at = 0;
+    int r = 0;
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    snprintf(path, sizeof(path), "%s/file", directory);
+    window = open_window(path, 4 * page, VERSO_WINDOW_WRITE | VERSO_WINDOW_CREATE | VERSO_WINDOW_EXTEND);
+    while (r == 0 && at < 64 * page) {
+        r = verso_window_view(window, at, page, &data);
+        if (r == 0)
+            memset(data, 1, page);
+        at += page;
+    }
+    assert_int_equal(r, -ENOSPC);
+    assert_int_equal(verso_error_last()->code, -ENOSPC);
+    verso_window_close(window);
+    assert_int_equal(truncate(path, (off_t)(64 * page)), 0); /* a hole no disk can fill */
+    window = open_window(path, 4 * page, VERSO_WINDOW_WRITE);
+    assert_fails(verso_window_view(window, 40 * page, page, &data), -ENOSPC);
+    verso_window_close(window);
+    support_unmount(directory);
+}
+
+static void test_a_cut_file_is_a_short_count(void **state)
+{
+    const size_t page = verso_page_bytes();
+    const char *path = support_file("cut", 4 * page);
+    struct verso_window *window = open_window(path, 8 * page, 0);
+    unsigned char *copy = malloc(4 * page);
+    void *data;
+
+    (void)state;
+    assert_non_null(copy);
+    assert_ok(verso_guard_install());
+    assert_ok(verso_window_view(window, 0, 4 * page, &data));
+    assert_int_equal(truncate(path, (off_t)(2 * page)), 0);
+    assert_int_equal(verso_guard_copy(copy, data, 4 * page), 2 * page);
+    assert_true(support_matches(copy, 0, 2 * page));
+    verso_window_close(window);
+    assert_ok(verso_guard_remove());
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -283,6 +402,9 @@ int main(void)
         cmocka_unit_test(test_what_can_not_be_seen_through_a_window),
         cmocka_unit_test(test_empty_file),
         cmocka_unit_test(test_descriptor_is_its_own),
+        cmocka_unit_test(test_only_what_it_brought_in_is_dropped),
+        cmocka_unit_test(test_full_disk_is_an_error_of_the_view),
+        cmocka_unit_test(test_a_cut_file_is_a_short_count),
     };
 
     return run_test_list(list);
