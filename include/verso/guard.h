@@ -19,6 +19,7 @@
  *     own, as this one does; verso_guard_state() tells whether ours is still the installed one.
  *   - Inside verso_guard_run() the function is left as by longjmp: what it allocated or locked stays so. Read there;
  *     act outside.
+ *   - A thread that blocks SIGBUS can't be guarded: the kernel kills the process when a fault meets a blocked signal.
  *   - Nothing here covers SIGSEGV: a wrong pointer still stops the program where it is wrong.
  */
 #ifndef VERSO_GUARD_H
@@ -82,7 +83,7 @@ VERSO_API size_t verso_guard_fill(void *target, unsigned char value, size_t byte
 
 /* What a scan loop saw. */
 struct verso_guard_scan {
-    size_t done_bytes;  /* how many bytes were looked at; less than asked when a fault or the match came first */
+    size_t done_bytes;  /* how many bytes were looked at, the match or the difference included */
     size_t found_bytes; /* verso_guard_find: offset of the match; verso_guard_compare: of the first difference; else
                            SIZE_MAX */
     size_t count;       /* verso_guard_count: how many matched among done_bytes */

@@ -39,7 +39,7 @@ static bool mend(const struct verso__os_fault *fault)
         *fault->pc = landing;
         return true;
     }
-    verso__guard_scope_leave(&place);
+    verso__guard_scope_leave(&place, fault);
     return atomic_load(&place.range->substitute) && verso__guard_substitute(&place);
 }
 

@@ -8,8 +8,8 @@
  * the one store that makes it the innermost. The list's head must be reachable without the dynamic linker's help, which
  * might allocate: hence the initial-exec model.
  *
- * The signal mask is not saved: the handler runs with the mask of the code it interrupted (SA_NODEFER, nothing added),
- * so there is nothing to restore, and that is ten times cheaper.
+ * The signal mask is not saved on the way in, which would cost ten times the rest: the fault brings the mask of the code
+ * that it interrupted.
  */
 #include "guard/scope.h"
 
@@ -24,7 +24,7 @@ struct scope {
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct scope *volatile innermost;
 
-void verso__guard_scope_leave(const struct verso__guard_place *place)
+void verso__guard_scope_leave(const struct verso__guard_place *place, const struct verso__os_fault *fault)
 {
     struct scope *scope = innermost;
 
@@ -35,6 +35,7 @@ void verso__guard_scope_leave(const struct verso__guard_place *place)
     scope->offset_bytes = verso__guard_place_offset(place);
     verso__guard_place_mark(place, scope->offset_bytes);
     innermost = scope->outer;
+    verso__os_fault_leave(fault);
     siglongjmp(scope->back, 1);
 }
 

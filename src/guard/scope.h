@@ -4,12 +4,13 @@
 #define VERSO_SRC_GUARD_SCOPE_H
 
 #include "guard/registry.h"
+#include "os/os.h"
 
 /*
  * Leaves the innermost verso__guard_run() of this thread that covers @place; then it does not return. Returns when none
  * does. In signal context.
  */
-void verso__guard_scope_leave(const struct verso__guard_place *place);
+void verso__guard_scope_leave(const struct verso__guard_place *place, const struct verso__os_fault *fault);
 
 /*
  * Zeros in place of what @place can't have: from the file's end to the end of the range when it lies past that, else

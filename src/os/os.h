@@ -306,13 +306,17 @@ struct verso__os_fault {
     enum verso__os_fault_cause cause;
     void *address; /* the byte whose access failed (page-granular for some causes) */
     uintptr_t *pc; /* the program counter; what is stored here is where execution goes on */
+    const void *context; /* for verso__os_fault_leave() */
 };
 
 /*
  * Called in signal context on the faulting thread; async-signal-safe code only. True: handled, go on at *fault->pc. May
- * also not return, by siglongjmp: the signal is not blocked inside.
+ * also not return, by siglongjmp, after verso__os_fault_leave().
  */
 typedef bool verso__os_fault_function(const struct verso__os_fault *fault);
+
+/* Gives the thread back the signal mask it had when it faulted: a handler over ours may have blocked what it likes. */
+void verso__os_fault_leave(const struct verso__os_fault *fault);
 
 /*
  * Installs one process-wide SIGBUS handler (on the alternate stack where a thread has one) that asks @function first

@@ -68,6 +68,7 @@ FAKE(cache_counts, (ENOSYS, EPERM), (int fd, uint64_t offset, uint64_t bytes, st
 FAKE(resident, (ENOMEM), (void *address, size_t bytes, unsigned char *out_pages), (address, bytes, out_pages))
 EXEMPT(residency_is_honest)
 
+EXEMPT(fault_leave)
 FAKE(fault_install, (EINVAL), (verso__os_fault_function *function), (function))
 FAKE(fault_remove, (EBUSY), (void), ())
 EXEMPT(fault_is_installed)

@@ -178,12 +178,19 @@ static bool ask(const siginfo_t *info, ucontext_t *context)
 {
     verso__os_fault_function *function = atomic_load(&asked);
     uintptr_t pc = pc_load(context);
-    const struct verso__os_fault fault = { cause_of(info), info->si_addr, &pc };
+    const struct verso__os_fault fault = { cause_of(info), info->si_addr, &pc, context };
 
     if (!function || !is_access(info) || !function(&fault))
         return false;
     pc_store(context, pc);
     return true;
+}
+
+void verso__os_fault_leave(const struct verso__os_fault *fault)
+{
+    const ucontext_t *context = fault->context;
+
+    (void)pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
 }
 
 static void handle(struct entry *entry, int number, siginfo_t *info, void *context)
