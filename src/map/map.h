@@ -28,6 +28,7 @@ struct verso_map {
     size_t span_bytes;           /* from base: whole pages that are ours, mapped or reserved */
     size_t granule_bytes;        /* what the mapping's borders obey: the base page; the huge page for hugetlb memory */
     uint64_t offset_bytes;       /* in the file, of the first byte asked for */
+    uint64_t left_bytes;         /* how long a failed resize may have left the file; 0: never */
     unsigned flags;              /* enum verso_map_flags in effect */
     unsigned access;             /* enum verso__os_access now */
     enum verso_map_kind kind;

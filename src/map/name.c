@@ -74,13 +74,21 @@ int verso__map_grow_file(struct verso__map_opening *opening, uint64_t bytes)
     return r < 0 ? verso__map_failed(opening, r, is_sparse ? "ftruncate" : "fallocate", NULL) : 0;
 }
 
+/* Whether the name still stands for the file that was made: fstat itself may be what failed. */
+static bool is_ours(const struct verso__map_opening *opening)
+{
+    struct verso__os_file_info made, named;
+
+    return verso__os_file_info(opening->fd, &made) == 0 && verso__os_path_info(opening->path, false, &named) == 0 &&
+           made.device == named.device && made.inode == named.inode;
+}
+
 void verso__map_undo_file(struct verso__map_opening *opening)
 {
     struct verso__os_file_info now;
 
     if (opening->made_file) {
-        if (verso__os_path_info(opening->path, false, &now) == 0 && now.device == opening->file.device &&
-            now.inode == opening->file.inode)
+        if (is_ours(opening))
             (void)verso__os_remove(opening->path);
     } else if (opening->grown_to && verso__os_file_info(opening->fd, &now) == 0) {
         /* Past our own mark another process has made it longer: then it is no longer ours to cut. */

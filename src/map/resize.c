@@ -82,7 +82,7 @@ static int check_file(struct resizing *resizing)
         return failed(resizing, r, "fstat", NULL);
     if (info.kind != VERSO__OS_FILE_REGULAR)
         return failed(resizing, VERSO_E_UNSUPPORTED, "resize", "a device has the size it has");
-    if (info.bytes > map->offset_bytes + map->length_bytes)
+    if (info.bytes > verso__max_u64(map->offset_bytes + map->length_bytes, map->left_bytes))
         return failed(resizing, VERSO_E_RANGE, "resize", HINT_RANGE);
     resizing->file_bytes = info.bytes;
     return 0;
@@ -104,14 +104,17 @@ static int grow_file(struct resizing *resizing)
     return r < 0 ? failed(resizing, r, "fallocate", NULL) : 0;
 }
 
+/* When even this fails, the next resize must know that what lies behind the map is its own. */
 static void ungrow_file(const struct resizing *resizing)
 {
     struct verso__os_file_info now;
+    int r = verso__os_file_info(resizing->fd, &now);
 
     /* Past our own mark another process has made it longer: then it is no longer ours to cut. */
-    if (verso__os_file_info(resizing->fd, &now) == 0 && now.bytes > resizing->file_bytes &&
-        now.bytes <= resizing->file_wanted)
-        (void)verso__os_truncate(resizing->fd, resizing->file_bytes);
+    if (r == 0 && now.bytes > resizing->file_bytes && now.bytes <= resizing->file_wanted)
+        r = verso__os_truncate(resizing->fd, resizing->file_bytes);
+    if (r < 0)
+        resizing->map->left_bytes = verso__max_u64(resizing->map->left_bytes, resizing->file_wanted);
 }
 
 static int resize_file(struct resizing *resizing)
@@ -267,6 +270,7 @@ static int resize(struct resizing *resizing)
     map->kind = resizing->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
     map->mapped_bytes = resizing->mapped_bytes;
     map->length_bytes = resizing->length_bytes;
+    map->left_bytes = 0;
     return verso__map_watch(map); /* can't fail: it was watched before */
 }
 

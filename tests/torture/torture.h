@@ -42,8 +42,9 @@ bool torture_judge(int code, unsigned *failures_before, unsigned *tries, const c
  */
 void torture(void (*scenario)(void));
 
-/* Whether something is being refused in this run: for work that has no call to put into attempt(). */
-bool torture_is_on(void);
+/* How many calls have been refused in this run: what failed with one refusal must leave no trace; where a second one
+ * struck, even the undoing may have been refused. */
+unsigned torture_refusals(void);
 
 /* To be each test's teardown: says which run failed, lifts every refusal. */
 int torture_calm(void **state);

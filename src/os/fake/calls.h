@@ -70,7 +70,7 @@ EXEMPT(residency_is_honest)
 
 EXEMPT(fault_leave)
 FAKE(fault_install, (EINVAL), (verso__os_fault_function *function), (function))
-FAKE(fault_remove, (EBUSY), (void), ())
+FAKE_BY_HAND(fault_remove)
 EXEMPT(fault_is_installed)
 FAKE_NOTED(zero_over, (ENOMEM), (void *address, size_t bytes, unsigned access), (address, bytes, access))
 FAKE_BY_HAND(file_bytes_now)
