@@ -8,8 +8,9 @@
  *   mincore                      |.##.#|                               512 pages: 5 us, where the counts can't tell
  *
  * cachestat costs by what is cached, not by the range, so an empty terabyte is one call. Where it is not to be had,
- * every leaf is mixed. cachestat counts pages from when their reading begins, mincore from when it has ended; a part
- * that is wholly on its way in counts as cached.
+ * every leaf is mixed. Where mincore would not tell the truth though cachestat does (the descriptor can write, this user
+ * could not open it so), leaves are single pages and mincore is not asked. cachestat counts pages from when their
+ * reading begins, mincore from when it has ended; a part that is wholly on its way in counts as cached.
  */
 #include "base/sums.h"
 #include "inspect/inspect.h"
@@ -23,6 +24,7 @@
 struct search {
     struct verso__inspect_window window;
     uint64_t end_page;
+    uint64_t leaf_pages;
     bool use_cachestat;
     struct verso_inspect_cached_run *runs;
     size_t count;
@@ -74,15 +76,15 @@ static int add_if_plain(struct search *search, uint64_t first_page, uint64_t cou
     return r < 0 ? r : 1;
 }
 
-/* The depth is at most 14: 16^14 leaves of 512 pages are more than any file has. */
+/* The depth is at most 14: 16^14 pages are more than any file has. */
 static int look(struct search *search, uint64_t first_page, uint64_t count)
 {
-    uint64_t part = VERSO__INSPECT_LEAF_PAGES;
+    uint64_t part = search->leaf_pages;
     int r = add_if_plain(search, first_page, count);
 
     if (r != 0)
         return r < 0 ? r : 0;
-    if (count <= VERSO__INSPECT_LEAF_PAGES)
+    if (count <= search->leaf_pages)
         return add_leaf(search, first_page, (size_t)count);
     while (part <= (count - 1) / PARTS) /* smaller than the whole, at most 16 of them */
         part *= PARTS;
@@ -96,13 +98,14 @@ static int look(struct search *search, uint64_t first_page, uint64_t count)
     return r;
 }
 
-int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range, bool use_cachestat,
+int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range, unsigned sources,
                                struct verso_inspect_cached_run **out_runs, size_t *out_count)
 {
     struct search search = {
         .window = VERSO__INSPECT_WINDOW_ON(fd),
         .end_page = range->end_page,
-        .use_cachestat = use_cachestat,
+        .leaf_pages = sources & VERSO__INSPECT_BY_MINCORE ? VERSO__INSPECT_LEAF_PAGES : 1,
+        .use_cachestat = (sources & VERSO__INSPECT_BY_CACHESTAT) != 0,
     };
     int r = 0;
 
@@ -118,26 +121,30 @@ int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range,
     return 0;
 }
 
-/* Whether cachestat answers about @fd: it then does so truly, and so does mincore (the same rule stands behind both). */
-static bool can_cachestat(int fd)
+static unsigned honest_sources(int fd)
 {
     struct verso__os_cache_counts counts;
+    unsigned sources = 0;
 
-    return verso__os_cache_counts(fd, 0, 1, &counts) == 0;
+    if (verso__os_cache_counts(fd, 0, 1, &counts) == 0)
+        sources |= VERSO__INSPECT_BY_CACHESTAT;
+    if (verso__os_residency_is_honest(fd))
+        sources |= VERSO__INSPECT_BY_MINCORE;
+    return sources;
 }
 
 int verso_inspect_cached_runs(int fd, uint64_t offset_bytes, uint64_t length_bytes,
                               struct verso_inspect_cached_run **out_runs, size_t *out_count)
 {
     struct verso__inspect_range range;
-    bool use_cachestat;
+    unsigned sources;
     int r = verso__inspect_range_of(fd, offset_bytes, length_bytes, &range);
 
     if (r < 0)
         return r;
-    use_cachestat = can_cachestat(fd);
-    if (!use_cachestat && !verso__os_residency_is_honest(fd))
+    sources = honest_sources(fd);
+    if (sources == 0)
         return verso__inspect_fail_fd(-EPERM, "look at the page cache", fd);
-    r = verso__inspect_cached_runs(fd, &range, use_cachestat, out_runs, out_count);
-    return r < 0 ? verso__inspect_fail_fd(r, "mincore", fd) : 0;
+    r = verso__inspect_cached_runs(fd, &range, sources, out_runs, out_count);
+    return r < 0 ? verso__inspect_fail_fd(r, "look at the page cache", fd) : 0;
 }

@@ -66,8 +66,12 @@ int verso__inspect_window_look(struct verso__inspect_window *window, uint64_t fi
                                uint64_t end_page, unsigned char *out_pages);
 void verso__inspect_window_close(struct verso__inspect_window *window);
 
-/* verso_inspect_cached_runs() with and without cachestat; does not fill the record. */
-int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range, bool use_cachestat,
+/* verso_inspect_cached_runs() with one source or both; does not fill the record. */
+enum verso__inspect_sources {
+    VERSO__INSPECT_BY_CACHESTAT = 1 << 0,
+    VERSO__INSPECT_BY_MINCORE = 1 << 1,
+};
+int verso__inspect_cached_runs(int fd, const struct verso__inspect_range *range, unsigned sources,
                                struct verso_inspect_cached_run **out_runs, size_t *out_count);
 
 /* A word of pagemap as a page. */

@@ -291,7 +291,8 @@ int verso__os_cache_counts(int fd, uint64_t offset, uint64_t bytes, struct verso
  * know. */
 int verso__os_resident(void *address, size_t bytes, unsigned char *out_pages);
 
-/* Whether residency questions about @fd get true answers: 1 yes (owner, or may write), 0 no. */
+/* Whether verso__os_resident() about maps of @fd gets true answers: 1 yes (owner, or may write the file), 0 no, or not
+ * surely. */
 int verso__os_residency_is_honest(int fd);
 
 /* ---- Faults --------------------------------------------------------------------------------------------------- */

@@ -37,17 +37,15 @@ int verso__os_resident(void *address, size_t bytes, unsigned char *out_pages)
 }
 
 /*
- * The kernel answers truly to the inode's owner (or CAP_FOWNER), to who has the file open for writing, and to who could
- * open it so (mm/mincore.c, can_do_mincore). Asking by name through /proc is asking about the inode behind @fd.
+ * mincore answers truly to the inode's owner (or CAP_FOWNER), and to who may write the file now (mm/mincore.c,
+ * can_do_mincore). That @fd was once opened for writing is not enough: cachestat takes it, mincore does not. Asking by
+ * name through /proc is asking about the inode behind @fd.
  */
 int verso__os_residency_is_honest(int fd)
 {
     struct stat status;
-    unsigned mode;
     char link[64];
 
-    if (verso__os_open_mode(fd, &mode) == 0 && (mode & VERSO__OS_OPEN_WRITE))
-        return 1;
     if (fstat(fd, &status) == 0 && status.st_uid == geteuid())
         return 1;
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
