@@ -30,6 +30,7 @@ struct reading {
     uint64_t offset; /* in the source, of the first byte wanted */
     size_t wanted;   /* 0: to the end */
     size_t limit;
+    unsigned char *at;   /* where the first byte wanted must be; NULL: anywhere */
     unsigned char *base; /* whole pages; data begins @lead bytes in, so that it lies in its page as in the file */
     size_t room;         /* from base */
     size_t lead;
@@ -113,26 +114,47 @@ static int check_end(const struct reading *reading)
 
 /* ---- Memory --------------------------------------------------------------------------------------------------- */
 
-static int make_room(struct reading *reading)
+static int map_room(struct reading *reading, size_t room)
 {
-    size_t page = verso__os_page_bytes();
-    uint64_t room = reading->room ? (uint64_t)reading->room * 2 : FIRST_ROOM_BYTES;
+    void *wanted = reading->at ? reading->at - reading->lead : NULL;
     void *address;
     int r;
 
-    if (reading->wanted)
-        room = (uint64_t)reading->lead + reading->wanted;
-    if (!verso__round_up(room, page, &room) || room > PTRDIFF_MAX)
-        return -ENOMEM;
-    if (reading->room)
-        r = verso__os_remap(reading->base, reading->room, (size_t)room, true, &address);
-    else
-        r = verso__os_map(NULL, (size_t)room, VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE, 0, -1, 0, &address);
+    r = verso__os_map(wanted, room, VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE, wanted ? VERSO__OS_MAP_AT : 0, -1,
+                      0, &address);
     if (r < 0)
         return r;
     reading->base = address;
-    reading->room = (size_t)room;
+    reading->room = room;
     return 0;
+}
+
+static int stretch_room(struct reading *reading, size_t room)
+{
+    size_t page = verso__os_page_bytes();
+    void *address;
+    int r;
+
+    r = verso__os_remap(reading->base, reading->room, room, !reading->at, &address);
+    if (r == -ENOMEM && reading->at && room > reading->room + page) /* less may be enough */
+        return stretch_room(reading, reading->room + page);
+    if (r < 0)
+        return r == -ENOMEM && reading->at ? -EEXIST : r;
+    reading->base = address;
+    reading->room = room;
+    return 0;
+}
+
+static int make_room(struct reading *reading)
+{
+    uint64_t first = verso__os_page_bytes() + (reading->at ? CHUNK_BYTES : FIRST_ROOM_BYTES);
+    uint64_t room = reading->room ? (uint64_t)reading->room * 2 : first;
+
+    if (reading->wanted)
+        room = (uint64_t)reading->lead + reading->wanted;
+    if (!verso__round_up(room, verso__os_page_bytes(), &room) || room > PTRDIFF_MAX)
+        return -ENOMEM;
+    return reading->room ? stretch_room(reading, (size_t)room) : map_room(reading, (size_t)room);
 }
 
 static void give_up(struct reading *reading)
@@ -142,61 +164,58 @@ static void give_up(struct reading *reading)
     reading->base = NULL;
 }
 
-/* The first bytes go to the stack, so that nothing at all (/dev/null, an empty file) costs no memory. */
-static int read_first(struct reading *reading, bool *out_ended)
+/* ---- All of it ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Where there is no room, bytes go to the stack first: so nothing at all (/dev/null, an empty file) costs no memory,
+ * and what just fits is not refused for want of room to see its end in.
+ */
+static int read_into_new_room(struct reading *reading, size_t want, size_t *out_done)
 {
     unsigned char chunk[CHUNK_BYTES];
-    size_t want = sizeof(chunk), done;
     int r;
 
-    if (reading->wanted && reading->wanted < want)
-        want = reading->wanted;
-    r = read_next(reading, chunk, want, &done);
-    if (r < 0)
+    r = read_next(reading, chunk, want < sizeof(chunk) ? want : sizeof(chunk), out_done);
+    if (r < 0 || *out_done == 0)
         return r;
-    *out_ended = done == 0;
-    if (done == 0)
-        return check_end(reading);
     r = make_room(reading);
-    if (r < 0)
-        return r;
-    memcpy(reading->base + reading->lead, chunk, done);
-    reading->filled = done;
-    return 0;
+    if (r == 0)
+        memcpy(reading->base + reading->lead + reading->filled, chunk, *out_done);
+    return r;
 }
 
-static int read_begin(struct reading *reading, bool *out_ended)
+static int read_to_end(struct reading *reading)
 {
-    int r = reading->is_stream ? 0 : read_first(reading, out_ended);
+    size_t target = reading->wanted ? reading->wanted : reading->limit + 1; /* one more: to see that it is too large */
+    size_t done = 1;
+    int r = 0;
 
-    if (r == -ESPIPE)
-        reading->is_stream = true;
-    if (!reading->is_stream)
-        return r;
-    r = skip_to_range(reading);
-    return r < 0 ? r : read_first(reading, out_ended);
+    while (r == 0 && done > 0 && reading->filled < target) {
+        size_t used = reading->lead + reading->filled, want = target - reading->filled;
+
+        if (used >= reading->room)
+            r = read_into_new_room(reading, want, &done);
+        else
+            r = read_next(reading, reading->base + used, (size_t)verso__min_u64(want, reading->room - used), &done);
+        if (r == 0)
+            reading->filled += done;
+    }
+    return r;
 }
 
 static int read_all(struct reading *reading)
 {
-    size_t target = reading->wanted ? reading->wanted : reading->limit + 1; /* one more: to see that it is too large */
-    bool has_ended = false;
-    int r;
+    int r = reading->is_stream ? 0 : read_to_end(reading);
 
-    r = read_begin(reading, &has_ended);
-    while (r == 0 && !has_ended && reading->filled < target) {
-        size_t used = reading->lead + reading->filled, done;
-
-        if (used == reading->room)
-            r = make_room(reading);
+    if (r == -ESPIPE)
+        reading->is_stream = true;
+    if (reading->is_stream) {
+        r = skip_to_range(reading);
         if (r == 0)
-            r = read_next(reading, reading->base + used,
-                          (size_t)verso__min_u64(reading->room - used, target - reading->filled), &done);
-        if (r == 0) {
-            reading->filled += done;
-            has_ended = done == 0;
-        }
+            r = read_to_end(reading);
     }
+    if (r == 0 && reading->filled == 0)
+        r = check_end(reading);
     if (r == 0 && reading->wanted && reading->filled < reading->wanted)
         r = VERSO_E_RANGE;
     if (r == 0 && !reading->wanted && reading->filled > reading->limit)
@@ -205,23 +224,6 @@ static int read_all(struct reading *reading)
 }
 
 /* ---- Handing over --------------------------------------------------------------------------------------------- */
-
-/* The bytes at the address that was asked for: there nothing could grow, so they are copied. */
-static int move_to(struct reading *reading, unsigned char *wanted)
-{
-    size_t room = reading->room;
-    void *address;
-    int r;
-
-    r = verso__os_map(wanted - reading->lead, room, VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE, VERSO__OS_MAP_AT,
-                      -1, 0, &address);
-    if (r < 0)
-        return r;
-    memcpy((unsigned char *)address + reading->lead, reading->base + reading->lead, reading->filled);
-    give_up(reading);
-    reading->base = address;
-    return 0;
-}
 
 static int give_back_rest(struct reading *reading)
 {
@@ -236,32 +238,53 @@ static int give_back_rest(struct reading *reading)
     return r;
 }
 
+/* Huge pages can't be stretched as they fill, so the bytes are read into small ones and copied. */
+static int copy_to_huge(struct reading *reading, struct verso_map *map, const char *name)
+{
+    size_t bytes;
+    void *address;
+    int r;
+
+    r = verso__map_memory(map, name, reading->lead + reading->filled, &address, &bytes);
+    if (r < 0)
+        return r;
+    memcpy((unsigned char *)address + reading->lead, reading->base + reading->lead, reading->filled);
+    give_up(reading);
+    reading->base = address;
+    reading->room = bytes;
+    return 0;
+}
+
 static int hand_over(struct verso__map_opening *opening, struct verso_map *map, struct reading *reading)
 {
     const char *name = opening->options.name ? opening->options.name : "verso";
     int r;
 
     r = give_back_rest(reading);
-    if (r == 0 && opening->options.address)
-        r = move_to(reading, opening->options.address);
+    if (r == 0 && (map->flags & VERSO_MAP_HUGE) && !reading->at)
+        r = copy_to_huge(reading, map, name);
+    else if (r == 0)
+        (void)verso__os_name(reading->base, reading->room, name); /* for people to read; older kernels have no names */
     if (r == 0 && !(map->access & VERSO__OS_ACCESS_WRITE))
         r = verso__os_protect(reading->base, reading->room, map->access);
     if (r < 0)
         return verso__map_failed(opening, r, "mmap", NULL);
-    (void)verso__os_name(reading->base, reading->room, name); /* for people to read; older kernels have no names */
     map->base = reading->base;
     map->lead_bytes = reading->lead;
     map->length_bytes = reading->filled;
     map->mapped_bytes = map->span_bytes = reading->room;
     map->offset_bytes = opening->options.offset_bytes;
-    map->address_is_fixed = opening->options.address != NULL;
+    map->address_is_fixed = reading->at != NULL;
     map->flags &= ~FLAGS_OF_FILES;
     map->kind = VERSO_MAP_KIND_BUFFER;
+    if ((map->flags & VERSO_MAP_HUGE) && reading->at)
+        verso__map_huge_ask(map);
     return 0;
 }
 
 static int explain(struct verso__map_opening *opening, const struct reading *reading, int code)
 {
+    const char *step = code == VERSO_E_RANGE ? "range" : code == -EEXIST || code == -ENOMEM ? "mmap" : "read";
     const char *hint = NULL;
 
     if (code == VERSO_E_TOO_LARGE)
@@ -270,7 +293,7 @@ static int explain(struct verso__map_opening *opening, const struct reading *rea
         hint = "nothing came within timeout_ms; is somebody writing?";
     else if (code == -EBADF)
         hint = "the descriptor is closed, or open for writing only";
-    (void)verso__map_failed(opening, code, code == VERSO_E_RANGE ? "range" : "read", hint);
+    (void)verso__map_failed(opening, code, step, hint);
     if (code == VERSO_E_RANGE)
         opening->failure->offset_bytes = reading->offset + reading->filled;
     return code;
@@ -289,6 +312,7 @@ static int begin(struct verso__map_opening *opening, struct reading *reading)
         .offset = options->offset_bytes,
         .lead = (size_t)(options->offset_bytes & (verso__os_page_bytes() - 1)),
         .limit = (size_t)limit,
+        .at = options->address,
     };
     if (options->length_bytes > limit)
         return explain(opening, reading, VERSO_E_TOO_LARGE);
