@@ -59,7 +59,7 @@ static int fill(int fd, uint64_t offset, uint64_t end, uint64_t file_bytes)
 }
 
 /* Fills the holes in [at, end), which lies within the file. */
-static int fill_holes(int fd, uint64_t at, uint64_t end)
+static int fill_within(int fd, uint64_t at, uint64_t end)
 {
     uint64_t hole, data;
     int r = 0;
@@ -87,8 +87,23 @@ int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_b
     uint64_t end = offset + bytes; /* callers have checked the sum */
     int r;
 
-    r = fill_holes(fd, offset, verso__min_u64(end, file_bytes));
+    r = fill_within(fd, offset, verso__min_u64(end, file_bytes));
     if (r == 0 && end > file_bytes)
         r = fill(fd, verso__max_u64(offset, file_bytes), end, file_bytes);
     return r;
+}
+
+int verso__map_fill_holes(int fd, bool position_is_ours, uint64_t offset, uint64_t bytes, uint64_t file_bytes)
+{
+    int own, r;
+
+    if (position_is_ours)
+        return verso__map_allocate(fd, offset, bytes, file_bytes);
+    if (verso__os_reopen(fd, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE, &own) == 0) {
+        r = verso__map_allocate(own, offset, bytes, file_bytes);
+        verso__os_close(own);
+        return r;
+    }
+    r = verso__os_allocate(fd, offset, bytes);
+    return r == -EOPNOTSUPP ? 0 : r; /* such a file system has its own way with holes, and none can be seen */
 }

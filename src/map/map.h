@@ -86,6 +86,12 @@ int verso__map_descriptor(const struct verso_map *map, unsigned flags, int *out_
 int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
 
 /*
+ * The same for a descriptor that may be somebody else's, too: the search for holes moves the position, so it is opened
+ * again; where that can't be, all is asked for without looking. @position_is_ours: no need.
+ */
+int verso__map_fill_holes(int fd, bool position_is_ours, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
+
+/*
  * Maps @bytes of @fd from @file_offset at @wanted (for AT and OVER) or anywhere, shared or not as map->flags say, with
  * map->access. For open, resize, remap, refresh.
  */

@@ -65,30 +65,17 @@ static int lay_out(struct verso__map_opening *opening, struct verso_map *map, si
     return 0;
 }
 
-/*
- * A file opened for writing gets disk space under its holes, so that a store meets a full disk here and not later. The
- * search for holes moves the position, so a caller's descriptor is opened again; where that can't be, all is asked for
- * without looking.
- */
+/* A file opened for writing gets disk space under its holes, so that a store meets a full disk here and not later. */
 static int fill_holes(struct verso__map_opening *opening)
 {
     const struct verso_map_options *options = &opening->options;
-    uint64_t offset = options->offset_bytes, bytes = opening->length_bytes;
-    uint64_t file_bytes = verso__max_u64(opening->file.bytes, opening->grown_to);
-    int own, r;
+    int r;
 
-    if (!(options->flags & VERSO_MAP_WRITE) || (options->flags & VERSO_MAP_SPARSE) || bytes == 0 ||
+    if (!(options->flags & VERSO_MAP_WRITE) || (options->flags & VERSO_MAP_SPARSE) || opening->length_bytes == 0 ||
         opening->file.kind != VERSO__OS_FILE_REGULAR)
         return 0;
-    if (opening->fd_is_own) {
-        r = verso__map_allocate(opening->fd, offset, bytes, file_bytes);
-    } else if (verso__os_reopen(opening->fd, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE, &own) == 0) {
-        r = verso__map_allocate(own, offset, bytes, file_bytes);
-        verso__os_close(own);
-    } else {
-        r = verso__os_allocate(opening->fd, offset, bytes);
-        r = r == -EOPNOTSUPP ? 0 : r; /* such a file system has its own way with holes, and none can be seen */
-    }
+    r = verso__map_fill_holes(opening->fd, opening->fd_is_own, options->offset_bytes, opening->length_bytes,
+                              verso__max_u64(opening->file.bytes, opening->grown_to));
     return r < 0 ? verso__map_failed(opening, r, "fallocate", NULL) : 0;
 }
 
