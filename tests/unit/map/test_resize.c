@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+/* File and map grow and shrink together: sizes, addresses, content, disk space, and nothing changed by a failure. */
+#include "children.h"
+#include "maps.h"
+#include "mounts.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static struct verso_map *open_grown(const char *path, unsigned flags)
+{
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE | flags);
+    struct verso_map *map;
+
+    assert_ok(verso_map_open(path, &options, &map));
+    return map;
+}
+
+/* Size of map and file, the pattern in what was there, zeros in what is new, and all of it can be stored to. */
+static void check_grown(struct verso_map *map, const char *path, size_t pattern_bytes, size_t bytes)
+{
+    unsigned char *data = verso_map_data(map);
+
+    assert_int_equal(verso_map_bytes(map), bytes);
+    assert_int_equal(status_of(path).st_size, bytes);
+    assert_true(support_matches(data, 0, pattern_bytes < bytes ? pattern_bytes : bytes));
+    for (size_t i = pattern_bytes; i < bytes; i++)
+        assert_int_equal(data[i], 0);
+    if (bytes)
+        data[bytes - 1] = data[bytes - 1];
+}
+
+static void resize_through_sizes(unsigned flags)
+{
+    size_t page = verso_page_bytes();
+    const size_t sizes[] = { 1, page - 1, page, page + 1, 10 * page, 3 * page + 5, 3 * page, 1, 0, 2 * page, 0, 100 };
+    const char *path = support_file("file", 0);
+    struct verso_map *map = open_grown(path, flags);
+    void *address = verso_map_data(map);
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        assert_ok(verso_map_resize(map, sizes[i]));
+        assert_int_equal(info_of(map).kind, sizes[i] ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY);
+        if (flags & VERSO_MAP_GROW)
+            assert_ptr_equal(verso_map_data(map), address);
+        check_grown(map, path, 0, sizes[i]);
+        if (!(flags & VERSO_MAP_SPARSE))
+            assert_true((uint64_t)status_of(path).st_blocks * 512 >= sizes[i]);
+    }
+    verso_map_close(map);
+    check_grown((map = open_grown(path, 0)), path, 0, 100);
+    verso_map_close(map);
+}
+
+static void test_sizes(void **state)
+{
+    const unsigned ways[] = { VERSO_MAP_GROW,
+                              0,
+                              VERSO_MAP_KEEP_FD,
+                              VERSO_MAP_GROW | VERSO_MAP_SPARSE,
+                              VERSO_MAP_SPARSE,
+                              VERSO_MAP_GROW | VERSO_MAP_POPULATE | VERSO_MAP_LOCK,
+                              VERSO_MAP_POPULATE | VERSO_MAP_LOCK,
+                              VERSO_MAP_NO_CORE | VERSO_MAP_NO_FORK };
+    size_t mappings = support_mapping_count(), descriptors = support_descriptor_count();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        resize_through_sizes(ways[i]);
+    assert_int_equal(support_mapping_count(), mappings);
+    assert_int_equal(support_descriptor_count(), descriptors);
+}
+
+static void test_content_stays(void **state)
+{
+    const unsigned ways[] = { VERSO_MAP_GROW, 0 };
+    size_t page = verso_page_bytes();
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = support_file("file", 2 * page + 77);
+        struct verso_map *map = open_grown(path, ways[i]);
+
+        assert_ok(verso_map_resize(map, 100 * page));
+        check_grown(map, path, 2 * page + 77, 100 * page);
+        assert_ok(verso_map_resize(map, page + 1));
+        check_grown(map, path, page + 1, page + 1);
+        assert_ok(verso_map_resize(map, 3 * page)); /* what was cut is gone */
+        check_grown(map, path, page + 1, 3 * page);
+        verso_map_close(map);
+    }
+}
+
+/* The map begins inside a page of the file, and need not begin at its start. */
+static void test_unaligned_start(void **state)
+{
+    size_t page = verso_page_bytes();
+    const unsigned ways[] = { VERSO_MAP_GROW, 0 };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = support_file("file", 3 * page);
+        struct verso_map_options options = options_of(VERSO_MAP_WRITE | ways[i], page + 7, 0);
+        struct verso_map *map;
+
+        assert_ok(verso_map_open(path, &options, &map));
+        assert_ok(verso_map_resize(map, 20 * page));
+        assert_int_equal(status_of(path).st_size, 21 * page + 7);
+        assert_true(support_matches(verso_map_data(map), page + 7, 2 * page - 7));
+        ((unsigned char *)verso_map_data(map))[20 * page - 1] = 1;
+        assert_ok(verso_map_resize(map, page));
+        assert_int_equal(status_of(path).st_size, 2 * page + 7);
+        assert_ok(verso_map_resize(map, 0));
+        assert_int_equal(status_of(path).st_size, page + 7);
+        assert_ok(verso_map_resize(map, 1));
+        assert_int_equal(*(unsigned char *)verso_map_data(map), 0);
+        verso_map_close(map);
+    }
+}
+
+static void test_opened_by_descriptor(void **state)
+{
+    const unsigned ways[] = { VERSO_MAP_GROW, VERSO_MAP_KEEP_FD };
+    const char *path = support_file("file", 1000);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct verso_map *map;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_map_options options = options_with(VERSO_MAP_WRITE | ways[i]);
+
+        assert_ok(verso_map_open_fd(fd, &options, &map));
+        assert_ok(verso_map_resize(map, 100000));
+        check_grown(map, path, 1000, 100000);
+        assert_ok(verso_map_resize(map, 1000));
+        verso_map_close(map);
+    }
+    {
+        struct verso_map_options options = options_with(VERSO_MAP_WRITE);
+
+        assert_ok(verso_map_open_fd(fd, &options, &map));
+        assert_fails_in(verso_map_resize(map, 5000), VERSO_E_NO_DESCRIPTOR, "resize");
+        assert_hint("KEEP_FD");
+        check_grown(map, path, 1000, 1000);
+        verso_map_close(map);
+    }
+    close(fd);
+}
+
+/* Without a kept descriptor the name is used, but only while it is the same file's. */
+static void test_name_given_to_another(void **state)
+{
+    const char *path = support_file("file", 1000);
+    struct verso_map *map = open_grown(path, 0);
+
+    (void)state;
+    assert_int_equal(unlink(path), 0);
+    assert_fails_in(verso_map_resize(map, 5000), VERSO_E_NO_DESCRIPTOR, "resize");
+    support_file("file", 70);
+    assert_fails_in(verso_map_resize(map, 5000), VERSO_E_NO_DESCRIPTOR, "resize");
+    assert_int_equal(status_of(path).st_size, 70);
+    assert_true(support_matches(verso_map_data(map), 0, 1000));
+    verso_map_close(map);
+}
+
+static void test_refusals(void **state)
+{
+    size_t page = verso_page_bytes();
+    const char *path = support_file("file", 3 * page);
+    const unsigned flags[] = { 0, VERSO_MAP_PRIVATE, VERSO_MAP_EXEC, VERSO_MAP_GROW };
+    struct verso_map_options options;
+    struct verso_map *map;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        options = options_with(flags[i]);
+        assert_ok(verso_map_open(path, &options, &map));
+        assert_fails_in(verso_map_resize(map, 1), VERSO_E_READ_ONLY, "resize");
+        verso_map_close(map);
+    }
+    options = options_of(VERSO_MAP_WRITE, 0, page);
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_fails_in(verso_map_resize(map, 2 * page), VERSO_E_RANGE, "resize");
+    assert_hint("behind the map");
+    assert_fails_in(verso_map_resize(map, 1), VERSO_E_RANGE, "resize");
+    assert_fails_in(verso_map_resize(map, UINT64_MAX), VERSO_E_OVERFLOW, "resize");
+    assert_fails_in(verso_map_resize(map, (uint64_t)1 << 63), VERSO_E_OVERFLOW, "resize");
+    verso_map_close(map);
+    assert_int_equal(status_of(path).st_size, 3 * page);
+}
+
+static void test_span(void **state)
+{
+    size_t page = verso_page_bytes();
+    const char *path = support_file("file", 3);
+    struct verso_map_options options = options_of(VERSO_MAP_WRITE | VERSO_MAP_GROW, 2, 0);
+    struct verso_map *map;
+
+    (void)state;
+    options.span_bytes = 10 * page - 2;
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_int_equal(info_of(map).span_bytes, 10 * page - 2);
+    assert_ok(verso_map_resize(map, 10 * page - 2));
+    assert_fails_in(verso_map_resize(map, 10 * page - 1), VERSO_E_SPAN, "resize");
+    assert_hint("span_bytes");
+    assert_int_equal(verso_map_bytes(map), 10 * page - 2);
+    assert_int_equal(status_of(path).st_size, 10 * page);
+    verso_map_close(map);
+    options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
+    options.span_bytes = 10 * page - 1;
+    assert_open_fails(path, &options, VERSO_E_SPAN, "reserve");
+    options.span_bytes = UINT64_MAX;
+    assert_open_fails(path, &options, VERSO_E_OVERFLOW, "reserve");
+}
+
+static void test_default_span(void **state)
+{
+    const char *path = support_file("file", 3);
+    struct verso_map *map = open_grown(path, VERSO_MAP_GROW);
+
+    (void)state;
+#if SIZE_MAX > UINT32_MAX
+    assert_true(info_of(map).span_bytes >= (uint64_t)1 << 30);
+    assert_true(info_of(map).span_bytes <= (uint64_t)8 << 40);
+#endif
+    assert_int_equal(signal_of_touch((char *)verso_map_data(map) + verso_page_bytes(), false), SIGSEGV);
+    verso_map_close(map);
+}
+
+/* In a child whose address space is limited (ulimit -v): the default span makes do, a span asked for does not. */
+static int open_in_little_room(void *path)
+{
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
+    struct rlimit limit = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
+    struct verso_map_info info = VERSO_MAP_INFO_INIT;
+    struct verso_map *map = NULL;
+
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        return 2;
+    if (verso_map_open(path, &options, &map) != 0 || verso_map_info(map, &info) != 0)
+        return 3;
+    if (info.span_bytes > (rlim_t)1 << 29 || verso_map_resize(map, 10000000) != 0)
+        return 4;
+    if (!malloc(100 << 20)) /* the rest of the process still has room */
+        return 5;
+    verso_map_close(map);
+    options.span_bytes = (uint64_t)2 << 30;
+    return verso_map_open(path, &options, &map) == -ENOMEM ? 0 : 6;
+}
+
+static void test_limited_address_space(void **state)
+{
+    int status;
+
+    (void)state;
+    if (support_is_asan() || support_is_tsan())
+        skip_because("sanitizers need more address space than the limit that is tested");
+    status = support_child(open_in_little_room, (void *)(uintptr_t)support_file("file", 100));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_full_disk(void **state)
+{
+    size_t page = verso_page_bytes();
+    const unsigned ways[] = { VERSO_MAP_GROW, 0 };
+    const char *reason, *directory = support_mount_tmpfs(16 * page, &reason);
+    char path[PATH_MAX];
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    assert_true(snprintf(path, sizeof(path), "%s/file", directory) < (int)sizeof(path));
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_map_options options = options_of(VERSO_MAP_WRITE | VERSO_MAP_CREATE | ways[i], 0, 4 * page);
+        struct verso_map *map;
+        void *address;
+
+        assert_ok(verso_map_open(path, &options, &map));
+        memset(verso_map_data(map), 'x', 4 * page);
+        address = verso_map_data(map);
+        assert_fails_in(verso_map_resize(map, 17 * page), -ENOSPC, "fallocate");
+        assert_ptr_equal(verso_map_data(map), address);
+        assert_int_equal(verso_map_bytes(map), 4 * page);
+        assert_int_equal(status_of(path).st_size, 4 * page);
+        assert_int_equal(((char *)address)[4 * page - 1], 'x');
+        assert_ok(verso_map_resize(map, 16 * page));
+        memset(verso_map_data(map), 'y', 16 * page);
+        verso_map_close(map);
+        assert_int_equal(unlink(path), 0);
+    }
+    support_unmount(directory);
+}
+
+/* ext4 keeps what it got of an allocation that failed; the size, too, must come back. */
+static void test_full_disk_that_keeps_parts(void **state)
+{
+    const char *reason, *directory = support_mount(SUPPORT_EXT4, 8 << 20, &reason);
+    struct verso_map_options options = options_of(VERSO_MAP_WRITE | VERSO_MAP_CREATE | VERSO_MAP_GROW, 0, 5000);
+    struct verso_map *map;
+    char path[PATH_MAX];
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    assert_true(snprintf(path, sizeof(path), "%s/file", directory) < (int)sizeof(path));
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_fails_in(verso_map_resize(map, 100 << 20), -ENOSPC, "fallocate");
+    assert_int_equal(status_of(path).st_size, 5000);
+    assert_true(status_of(path).st_blocks * 512 < 1 << 20);
+    assert_ok(verso_map_resize(map, 1 << 20));
+    memset(verso_map_data(map), 'x', 1 << 20);
+    verso_map_close(map);
+    support_unmount(directory);
+}
+
+static int grow_past_the_file_limit(void *path)
+{
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
+    struct rlimit limit = { 100000, 100000 };
+    struct verso_map *map = NULL;
+
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || verso_map_open(path, &options, &map) != 0)
+        return 2;
+    if (verso_map_resize(map, 100001) != -EFBIG || verso_map_bytes(map) != 100)
+        return 3;
+    if (verso_map_resize(map, 100000) != 0)
+        return 4;
+    verso_map_close(map);
+    options.flags |= VERSO_MAP_SPARSE;
+    if (verso_map_open(path, &options, &map) != 0 || verso_map_resize(map, 100001) != -EFBIG)
+        return 5;
+    verso_map_close(map);
+    return 0;
+}
+
+static void test_file_size_limit(void **state)
+{
+    const char *path = support_file("file", 100);
+    int status = support_child(grow_past_the_file_limit, (void *)(uintptr_t)path);
+
+    (void)state;
+    assert_true(WIFEXITED(status)); /* not killed by SIGXFSZ */
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(status_of(path).st_size, 100000);
+}
+
+static void test_fixed_address_without_room(void **state)
+{
+    size_t page = verso_page_bytes();
+    const char *path = support_file("file", page);
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE);
+    char *room = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct verso_map *map;
+
+    (void)state;
+    assert_int_equal(munmap(room, 2 * page), 0);
+    options.address = room;
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_ptr_equal(verso_map_data(map), room);
+    assert_ok(verso_map_resize(map, 2 * page));
+    assert_ptr_equal(verso_map_data(map), room);
+    assert_fails_in(verso_map_resize(map, 2 * page + 1), VERSO_E_SPAN, "mremap");
+    assert_int_equal(status_of(path).st_size, 2 * page);
+    check_grown(map, path, page, 2 * page);
+    verso_map_close(map);
+    assert_int_equal(munmap(room + 2 * page, page), 0);
+}
+
+/* The file was cut by somebody else: resize gives it the size that is asked for. */
+static void test_after_a_cut(void **state)
+{
+    size_t page = verso_page_bytes();
+    const char *path = support_file("file", 4 * page);
+    struct verso_map *map = open_grown(path, VERSO_MAP_GROW);
+
+    (void)state;
+    assert_int_equal(truncate(path, (off_t)page), 0);
+    assert_ok(verso_map_resize(map, 3 * page));
+    check_grown(map, path, page, 3 * page);
+    assert_true((uint64_t)status_of(path).st_blocks * 512 >= 3 * page);
+    verso_map_close(map);
+}
+
+/* ---- Readers go on ---------------------------------------------------------------------------------------------- */
+
+struct readers {
+    struct verso_map *map;
+    const unsigned char *data;
+    size_t kept_bytes;
+    atomic_bool stop;
+    atomic_bool failed;
+};
+
+static void *read_what_stays(void *arg)
+{
+    struct readers *readers = arg;
+
+    while (!atomic_load(&readers->stop)) {
+        if (verso_map_data(readers->map) != readers->data || verso_map_bytes(readers->map) < readers->kept_bytes)
+            atomic_store(&readers->failed, true);
+        for (size_t i = 0; i < readers->kept_bytes; i += 97)
+            if (readers->data[i] != support_byte(i))
+                atomic_store(&readers->failed, true);
+    }
+    return NULL;
+}
+
+static void test_readers_go_on(void **state)
+{
+    size_t page = verso_page_bytes();
+    struct readers readers = { .kept_bytes = 2 * page };
+    pthread_t threads[3];
+
+    (void)state;
+    readers.map = open_grown(support_file("file", 2 * page), VERSO_MAP_GROW);
+    readers.data = verso_map_data(readers.map);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_what_stays, &readers), 0);
+    for (size_t i = 0; i < 300; i++)
+        assert_ok(verso_map_resize(readers.map, 2 * page + i * 37 % 50 * page / 2));
+    atomic_store(&readers.stop, true);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_false(atomic_load(&readers.failed));
+    verso_map_close(readers.map);
+}
+
+static void test_large_sparse_growth(void **state)
+{
+    struct verso_map *map = open_grown(support_file("file", 10), VERSO_MAP_GROW | VERSO_MAP_SPARSE);
+    uint64_t far = ((uint64_t)5 << 30) + 3;
+
+    (void)state;
+    if (SIZE_MAX <= UINT32_MAX)
+        skip_because("more than this process can address");
+    assert_ok(verso_map_resize(map, far));
+    ((unsigned char *)verso_map_data(map))[far - 1] = 7;
+    assert_true(support_matches(verso_map_data(map), 0, 10));
+    verso_map_close(map);
+}
+
+int main(void)
+{
+    const struct CMUnitTest list[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_content_stays),
+        cmocka_unit_test(test_unaligned_start),
+        cmocka_unit_test(test_opened_by_descriptor),
+        cmocka_unit_test(test_name_given_to_another),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_span),
+        cmocka_unit_test(test_default_span),
+        cmocka_unit_test(test_limited_address_space),
+        cmocka_unit_test(test_file_size_limit),
+        cmocka_unit_test(test_fixed_address_without_room),
+        cmocka_unit_test(test_after_a_cut),
+        cmocka_unit_test(test_readers_go_on),
+        cmocka_unit_test(test_large_sparse_growth),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk_that_keeps_parts),
+    };
+
+    return run_test_list(list);
+}
