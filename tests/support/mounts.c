@@ -149,15 +149,14 @@ static bool mount_looped(enum support_file_system kind, int file, const char *di
     return done;
 }
 
-static bool mount_image(enum support_file_system kind, uint64_t bytes, const char *directory)
+/* @image: the image's name, which is gone again afterwards. */
+static bool mount_image(enum support_file_system kind, uint64_t bytes, const char *directory, char *image)
 {
-    char image[PATH_MAX + 8];
     bool done;
     int file;
 
     if (bytes < systems[kind].bytes_min)
         bytes = systems[kind].bytes_min;
-    (void)snprintf(image, sizeof(image), "%s.image", directory);
     file = open(image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0)
         return because("no image can be made", errno);
@@ -168,27 +167,42 @@ static bool mount_image(enum support_file_system kind, uint64_t bytes, const cha
     return done;
 }
 
-const char *support_mount(enum support_file_system kind, uint64_t bytes, const char **out_reason)
+/* As support_mount(), with the image in @image_directory. */
+static const char *mount_on(enum support_file_system kind, uint64_t bytes, const char *image_directory)
 {
+    char image[PATH_MAX + 16];
     size_t slot = 0;
     char options[64];
     bool done;
 
-    *out_reason = reason;
     while (slot < MOUNTS_MAX && *directories[slot])
         slot++;
     assert_true(slot < MOUNTS_MAX);
     if (!enter_namespace(kind))
         return NULL;
+    (void)snprintf(image, sizeof(image), "%s/image-%zu", image_directory, slot);
     (void)snprintf(directories[slot], PATH_MAX, "%s/%s-%zu", support_directory(), systems[kind].name, slot);
     assert_int_equal(mkdir(directories[slot], 0700), 0);
     (void)snprintf(options, sizeof(options), "size=%llu,mode=0700", (unsigned long long)bytes);
     if (kind == SUPPORT_TMPFS)
         done = mount("tmpfs", directories[slot], "tmpfs", 0, options) == 0 || because("mount", errno);
     else
-        done = mount_image(kind, bytes, directories[slot]);
+        done = mount_image(kind, bytes, directories[slot], image);
     mounted[slot] = done;
     return done ? directories[slot] : NULL;
+}
+
+const char *support_mount(enum support_file_system kind, uint64_t bytes, const char **out_reason)
+{
+    *out_reason = reason;
+    return mount_on(kind, bytes, support_directory());
+}
+
+const char *support_mount_failing(uint64_t bytes, uint64_t real_bytes, const char **out_reason)
+{
+    const char *disk = support_mount_tmpfs(real_bytes, out_reason);
+
+    return disk ? mount_on(SUPPORT_EXT4, bytes, disk) : NULL;
 }
 
 const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason)

@@ -30,6 +30,12 @@ const char *support_mount_reflink(const char **out_reason);
 /* The tmpfs of exactly @bytes, as support_mount() does. */
 const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason);
 
+/*
+ * An ext4 of @bytes whose disk stops writing when about @real_bytes are used: space can be allocated, but what is
+ * written back fails. Root and loop devices.
+ */
+const char *support_mount_failing(uint64_t bytes, uint64_t real_bytes, const char **out_reason);
+
 /* Unmounts, even when files are open there; support_teardown() does it for all that are left. */
 void support_unmount(const char *directory);
 void support_unmount_all(void);
