@@ -36,11 +36,13 @@ struct verso_map;
  * verso_guard_install() - begin to handle faults in verso's maps
  * verso_guard_remove()  - undo one verso_guard_install()
  *
- * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER). Installing again only counts; the last remove puts
- * the earlier action back.
+ * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER). Installing again only counts, unless another handler
+ * has been put over ours since: then ours comes on top again, with the other beneath. The last remove puts the earlier
+ * action back.
  *
- * Errors:  -errno of sigaction. remove: VERSO_E_GUARD when never installed, or when another handler has been installed
- *          over ours; ours then stays underneath it and passes everything on.
+ * Errors:  -errno of sigaction; -EBUSY when others have been put over ours eight times. remove: VERSO_E_GUARD when never
+ *          installed, or when another handler has been installed over ours; ours then stays underneath it and passes
+ *          everything on.
  * Threads: any; the effect is process-wide.
  * Source:  sigaction(2); mmap(2), NOTES, SIGBUS.
  */
@@ -84,10 +86,9 @@ VERSO_API size_t verso_guard_fill(void *target, unsigned char value, size_t byte
 /* What a scan loop saw. */
 struct verso_guard_scan {
     size_t done_bytes;  /* how many bytes were looked at, the match or the difference included */
-    size_t found_bytes; /* verso_guard_find: offset of the match; verso_guard_compare: of the first difference; else
-                           SIZE_MAX */
-    size_t count;       /* verso_guard_count: how many matched among done_bytes */
-    int torn;           /* 1 when a fault ended it */
+    size_t found_bytes; /* find: offset of the match; compare: of the first difference; else SIZE_MAX */
+    size_t count;       /* count: how many matched among done_bytes */
+    int torn;           /* 1 when a fault ended it; done_bytes is then the offset of the byte that can't be had */
 };
 
 /**
@@ -116,8 +117,8 @@ typedef int verso_guard_function(void *arg);
  * for.
  *
  * Owns:    nothing. What @function acquired before the fault is not released: see Caveats.
- * Errors:  VERSO_E_TORN when a fault ended it (the record holds the offset in the map and the file's path);
- *          VERSO_E_GUARD when the guard is absent; else what @function returned.
+ * Errors:  VERSO_E_TORN when a fault ended it: the record holds the offset in the file and, with @map, its path.
+ *          VERSO_E_GUARD when the guard is absent. Else what @function returned.
  * Threads: any; each thread has its own.
  * Source:  sigsetjmp(3) without the signal mask; cost in `./dev bench guard`.
  */
