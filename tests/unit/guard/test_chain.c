@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chain - the guard among other handlers: what is not ours reaches whoever was there before, as the kernel would have
+ * brought it, in whatever order handlers come and go.
+ *
+ * Each case is played in a child, which begins with the default action and may die as it should.
+ */
+#include "support.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#include "ranges.h"
+
+/* In a child: says what went wrong and where, and ends it. */
+#define expect(condition)                                                                 \
+    do {                                                                                  \
+        if (!(condition)) {                                                               \
+            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(99);                                                                    \
+        }                                                                                 \
+    } while (0)
+
+#define assert_exits(function, wanted)                     \
+    do {                                                   \
+        int status_now = support_child(function, NULL);    \
+        assert_true(WIFEXITED(status_now));                \
+        assert_int_equal(WEXITSTATUS(status_now), wanted); \
+    } while (0)
+
+#define assert_dies_of(function, wanted)                \
+    do {                                                \
+        int status_now = support_child(function, NULL); \
+        assert_true(WIFSIGNALED(status_now));           \
+        assert_int_equal(WTERMSIG(status_now), wanted); \
+    } while (0)
+
+/* Memory past the end of its file: one page watched by the guard, one that is nobody's. */
+static struct watched ours;
+static unsigned char *foreign;
+static size_t page;
+
+static int set_up(void **state)
+{
+    int fd;
+
+    if (support_setup(state) < 0)
+        return -1;
+    page = verso__os_page_bytes();
+    fd = memfd_create("empty", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    foreign = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true((void *)foreign != MAP_FAILED);
+    watch_fd(&ours, fd, page, PROT_READ | PROT_WRITE, MAP_SHARED);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    unwatch(&ours);
+    assert_int_equal(munmap(foreign, page), 0);
+    return support_teardown(state);
+}
+
+static void touch(unsigned char *data)
+{
+    *(volatile unsigned char *)data = 1;
+}
+
+/* One that only the guard can answer. */
+static bool guard_answers(void)
+{
+    return verso_guard_fill(ours.data, 1, 1) == 0;
+}
+
+static void mend(void *address)
+{
+    expect(mmap(address, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == address);
+}
+
+static void handle_with(void (*handler)(int, siginfo_t *, void *), int flags, int blocked)
+{
+    struct sigaction action = { .sa_sigaction = handler, .sa_flags = flags | SA_SIGINFO };
+
+    expect(sigemptyset(&action.sa_mask) == 0);
+    if (blocked)
+        expect(sigaddset(&action.sa_mask, blocked) == 0);
+    expect(sigaction(SIGBUS, &action, NULL) == 0);
+}
+
+static bool is_blocked(int number)
+{
+    sigset_t now;
+
+    expect(pthread_sigmask(SIG_SETMASK, NULL, &now) == 0);
+    return sigismember(&now, number) == 1;
+}
+
+/* ---- No handler beneath ----------------------------------------------------------------------------------------- */
+
+static int default_and_foreign_fault(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_install() == 0);
+    expect(guard_answers());
+    touch(foreign);
+    return 0;
+}
+
+static int default_and_sent(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_install() == 0);
+    return raise(SIGBUS);
+}
+
+static int ignored_and_foreign_fault(void *arg)
+{
+    (void)arg;
+    expect(signal(SIGBUS, SIG_IGN) != SIG_ERR);
+    expect(verso_guard_install() == 0);
+    touch(foreign);
+    return 0;
+}
+
+static int ignored_and_sent(void *arg)
+{
+    (void)arg;
+    expect(signal(SIGBUS, SIG_IGN) != SIG_ERR);
+    expect(verso_guard_install() == 0);
+    expect(raise(SIGBUS) == 0);
+    expect(kill(getpid(), SIGBUS) == 0);
+    expect(guard_answers());
+    expect(verso_guard_remove() == 0);
+    expect(signal(SIGBUS, SIG_DFL) == SIG_IGN);
+    return 0;
+}
+
+static void test_without_a_handler_beneath_it_dies_as_before(void **state)
+{
+    (void)state;
+    assert_dies_of(default_and_foreign_fault, SIGBUS);
+    assert_dies_of(default_and_sent, SIGBUS);
+    assert_dies_of(ignored_and_foreign_fault, SIGBUS);
+    assert_exits(ignored_and_sent, 0);
+}
+
+/* ---- What a debugger and a core dump see ------------------------------------------------------------------------ */
+
+static int traced_and_foreign_fault(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_install() == 0);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+        return 77;
+    touch(foreign);
+    return 0;
+}
+
+struct stop {
+    siginfo_t info;
+    uintptr_t pc;
+};
+
+static void stop_read(pid_t child, struct stop *out_stop)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(WSTOPSIG(status), SIGBUS);
+    assert_int_equal(ptrace(PTRACE_GETSIGINFO, child, NULL, &out_stop->info), 0);
+#ifdef __x86_64__
+    struct user_regs_struct registers;
+
+    assert_int_equal(ptrace(PTRACE_GETREGS, child, NULL, &registers), 0);
+    out_stop->pc = registers.rip;
+#else
+    out_stop->pc = 0;
+#endif
+}
+
+/* The signal that kills is the fault itself: the same place, cause and address, at the faulting instruction. */
+static void test_death_tells_the_truth(void **state)
+{
+    struct stop fault, death;
+    int status;
+    pid_t child;
+
+    (void)state;
+    if (support_is_tsan())
+        skip_because("ThreadSanitizer's own handler stands between the kernel and ours");
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGBUS, SIG_DFL);
+        _exit(traced_and_foreign_fault(NULL));
+    }
+    stop_read(child, &fault);
+    assert_int_equal(ptrace(PTRACE_CONT, child, NULL, SIGBUS), 0);
+    stop_read(child, &death);
+    assert_int_equal(death.info.si_code, BUS_ADRERR);
+    assert_ptr_equal(death.info.si_addr, foreign);
+    assert_true(death.pc == fault.pc);
+    assert_int_equal(ptrace(PTRACE_CONT, child, NULL, SIGBUS), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
+/* ---- A handler beneath ------------------------------------------------------------------------------------------ */
+
+static volatile sig_atomic_t plain_calls;
+static volatile sig_atomic_t calls;
+
+static void plain_handler(int number)
+{
+    expect(number == SIGBUS);
+    plain_calls++;
+    mend(foreign);
+}
+
+static int plain_beneath(void *arg)
+{
+    (void)arg;
+    expect(signal(SIGBUS, plain_handler) != SIG_ERR);
+    expect(verso_guard_install() == 0);
+    expect(guard_answers());
+    expect(plain_calls == 0);
+    touch(foreign);
+    expect(plain_calls == 1);
+    expect(verso_guard_remove() == 0);
+    expect(signal(SIGBUS, SIG_DFL) == plain_handler);
+    return 0;
+}
+
+static void full_handler(int number, siginfo_t *info, void *context)
+{
+    expect(number == SIGBUS && context);
+    expect(is_blocked(SIGBUS) && is_blocked(SIGUSR1));
+    expect(!is_blocked(SIGUSR2) || support_is_tsan()); /* whose handler, around ours, blocks everything */
+    if (info->si_code == SI_USER) {
+        expect(info->si_pid == getpid());
+    } else {
+        expect(info->si_code == BUS_ADRERR && info->si_addr == foreign);
+        mend(foreign);
+    }
+    calls++;
+    errno = EDOM;
+}
+
+static int full_beneath(void *arg)
+{
+    (void)arg;
+    handle_with(full_handler, 0, SIGUSR1);
+    expect(verso_guard_install() == 0);
+    expect(guard_answers());
+    expect(calls == 0);
+    errno = 0;
+    touch(foreign);
+    expect(calls == 1);
+    expect(errno == EDOM || support_is_tsan()); /* what that handler does to errno is its own affair */
+    expect(!is_blocked(SIGBUS) && !is_blocked(SIGUSR1));
+    expect(kill(getpid(), SIGBUS) == 0);
+    expect(calls == 2);
+    expect(guard_answers());
+    return 0;
+}
+
+static void undeferred_handler(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    (void)context;
+    expect(!is_blocked(SIGBUS) && !is_blocked(SIGUSR1));
+    expect(guard_answers()); /* a fault of ours inside a handler of others */
+    calls++;
+    mend(foreign);
+}
+
+static int undeferred_beneath(void *arg)
+{
+    (void)arg;
+    handle_with(undeferred_handler, SA_NODEFER, 0);
+    expect(verso_guard_install() == 0);
+    touch(foreign);
+    expect(calls == 1);
+    return 0;
+}
+
+static void once_handler(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    (void)context;
+    calls++;
+    mend(foreign);
+}
+
+static int once_beneath(void *arg)
+{
+    handle_with(once_handler, (int)SA_RESETHAND, 0);
+    expect(verso_guard_install() == 0);
+    expect(guard_answers());
+    touch(foreign);
+    expect(calls == 1);
+    expect(guard_answers());
+    expect(munmap(foreign, page) == 0);
+    expect(mmap(foreign, page, PROT_READ, MAP_SHARED | MAP_FIXED, ours.fd, 0) == foreign);
+    if (arg) {
+        expect(verso_guard_remove() == 0);
+        expect(signal(SIGBUS, SIG_DFL) == SIG_DFL);
+        return 0;
+    }
+    return *(volatile unsigned char *)foreign;
+}
+
+static int once_then_removed(void *arg)
+{
+    (void)arg;
+    return once_beneath(&ours);
+}
+
+static void test_a_handler_beneath_gets_what_is_its_own(void **state)
+{
+    (void)state;
+    assert_exits(plain_beneath, 0);
+    assert_exits(full_beneath, 0);
+    if (!support_is_tsan())
+        assert_exits(undeferred_beneath, 0);
+    assert_dies_of(once_beneath, SIGBUS);
+    assert_exits(once_then_removed, 0);
+}
+
+static int restart_follows_what_is_beneath(void *arg)
+{
+    struct sigaction now;
+
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    expect(sigaction(SIGBUS, NULL, &now) == 0);
+    expect(!(now.sa_flags & SA_RESTART));
+    expect(now.sa_flags & SA_ONSTACK);
+    expect(verso_guard_remove() == 0);
+    handle_with(once_handler, SA_RESTART, 0);
+    expect(verso_guard_install() == 0);
+    expect(sigaction(SIGBUS, NULL, &now) == 0);
+    expect(now.sa_flags & SA_RESTART);
+    return 0;
+}
+
+static void test_system_calls_restart_as_before(void **state)
+{
+    (void)state;
+    assert_exits(restart_follows_what_is_beneath, 0);
+}
+
+/* ---- Handlers put over ours ------------------------------------------------------------------------------------- */
+
+static struct sigaction beneath_theirs;
+static volatile sig_atomic_t their_calls;
+
+/* A well-behaved one: looks, then passes on. Blocks all it can, as many do. */
+static void their_handler(int number, siginfo_t *info, void *context)
+{
+    their_calls++;
+    expect((beneath_theirs.sa_flags & SA_SIGINFO) != 0);
+    beneath_theirs.sa_sigaction(number, info, context);
+}
+
+static void put_theirs_on_top(void)
+{
+    struct sigaction action = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO };
+
+    expect(sigfillset(&action.sa_mask) == 0);
+    expect(sigaction(SIGBUS, &action, &beneath_theirs) == 0);
+}
+
+static int touch_ours(void *arg)
+{
+    (void)arg;
+    touch(ours.data);
+    return 0;
+}
+
+static int theirs_over_ours(void *arg)
+{
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    put_theirs_on_top();
+    expect(verso_guard_state() == VERSO_GUARD_REPLACED);
+    expect(guard_answers());
+    expect(their_calls > 0 && calls == 0);
+    their_calls = 0;
+    /* Left by a jump out of their handler, in which everything was blocked. */
+    for (int i = 0; i < 3; i++)
+        expect(verso__guard_run(&ours.range, touch_ours, NULL, NULL) == VERSO_E_TORN);
+    expect(their_calls == 3);
+    expect(!is_blocked(SIGBUS) && !is_blocked(SIGUSR1));
+    touch(foreign);
+    expect(their_calls == 4 && calls == 1);
+    return 0;
+}
+
+static int ours_can_not_be_taken_from_beneath(void *arg)
+{
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    put_theirs_on_top();
+    expect(verso_guard_remove() == VERSO_E_GUARD);
+    expect(verso_error_last()->code == VERSO_E_GUARD);
+    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
+    touch(foreign); /* theirs, ours asleep, the first */
+    expect(their_calls == 1 && calls == 1);
+    return 0;
+}
+
+/* Ours once more, over theirs, which is over ours: each is asked once. */
+static int ours_over_theirs_over_ours(void *arg)
+{
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    put_theirs_on_top();
+    expect(verso_guard_install() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+    expect(guard_answers());
+    expect(their_calls == 0);
+    touch(foreign);
+    expect(their_calls == 1 && calls == 1);
+    expect(verso_guard_remove() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+    expect(verso_guard_remove() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
+    return 0;
+}
+
+/* They go before us, putting back what they found: us. */
+static int theirs_come_and_go(void *arg)
+{
+    struct sigaction now;
+
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    put_theirs_on_top();
+    expect(sigaction(SIGBUS, &beneath_theirs, NULL) == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+    expect(guard_answers());
+    expect(verso_guard_remove() == 0);
+    expect(sigaction(SIGBUS, NULL, &now) == 0);
+    expect(now.sa_sigaction == once_handler);
+    return 0;
+}
+
+/* Removed while beneath; then theirs goes and ours stands there again, asleep; then ours is wanted again. */
+static int ours_wakes_up(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_install() == 0);
+    put_theirs_on_top();
+    expect(verso_guard_remove() == VERSO_E_GUARD);
+    expect(sigaction(SIGBUS, &beneath_theirs, NULL) == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
+    expect(verso_guard_install() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+    expect(guard_answers());
+    expect(verso_guard_remove() == 0);
+    expect(signal(SIGBUS, SIG_IGN) == SIG_DFL);
+    return 0;
+}
+
+static void test_handlers_over_ours(void **state)
+{
+    (void)state;
+    assert_exits(theirs_over_ours, 0);
+    assert_exits(ours_can_not_be_taken_from_beneath, 0);
+    assert_exits(ours_over_theirs_over_ours, 0);
+    assert_exits(theirs_come_and_go, 0);
+    assert_exits(ours_wakes_up, 0);
+}
+
+static int buried_again_and_again(void *arg)
+{
+    struct sigaction theirs = { .sa_sigaction = once_handler, .sa_flags = SA_SIGINFO }, now;
+    int installs = 0;
+
+    (void)arg;
+    while (installs < 100 && verso_guard_install() == 0) {
+        installs++;
+        expect(sigaction(SIGBUS, &theirs, NULL) == 0);
+    }
+    expect(installs == 8);
+    expect(verso_error_last()->code == -EBUSY);
+    expect(sigaction(SIGBUS, NULL, &now) == 0);
+    expect(now.sa_sigaction == once_handler);
+    return 0;
+}
+
+static void test_a_limit_is_an_error(void **state)
+{
+    (void)state;
+    assert_exits(buried_again_and_again, 0);
+}
+
+/* ---- Counting --------------------------------------------------------------------------------------------------- */
+
+static int counted(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
+    expect(verso_guard_remove() == VERSO_E_GUARD);
+    expect(verso_guard_install() == 0 && verso_guard_install() == 0);
+    expect(verso_guard_remove() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+    expect(guard_answers());
+    expect(verso_guard_remove() == 0);
+    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
+    expect(verso_guard_remove() == VERSO_E_GUARD);
+    for (int i = 0; i < 100; i++)
+        expect(verso_guard_install() == 0 && guard_answers() && verso_guard_remove() == 0);
+    touch(ours.data);
+    return 0;
+}
+
+static void test_installs_are_counted(void **state)
+{
+    (void)state;
+    assert_dies_of(counted, SIGBUS);
+}
+
+/* ---- Around the handler ----------------------------------------------------------------------------------------- */
+
+static int errno_stays(void *arg)
+{
+    (void)arg;
+    expect(verso_guard_install() == 0);
+    ours.range.substitute = true;
+    ours.range.fd = 9999; /* asking it for the size fails, with EBADF */
+    errno = ERANGE;
+    touch(ours.data);
+    expect(errno == ERANGE);
+    return 0;
+}
+
+static void test_errno_is_left_alone(void **state)
+{
+    (void)state;
+    assert_exits(errno_stays, 0);
+}
+
+static char *stack_low, *stack_high;
+
+static void where_handler(int number, siginfo_t *info, void *context)
+{
+    const char here = 0;
+
+    (void)number;
+    (void)info;
+    (void)context;
+    calls = &here >= stack_low && &here < stack_high;
+    mend(foreign);
+}
+
+static void *on_another_stack(void *arg)
+{
+    size_t bytes = (size_t)sysconf(_SC_SIGSTKSZ);
+    stack_t stack = { .ss_sp = malloc(bytes), .ss_size = bytes };
+
+    expect(stack.ss_sp);
+    stack_low = stack.ss_sp;
+    stack_high = stack_low + bytes;
+    expect(sigaltstack(&stack, NULL) == 0);
+    for (int i = 0; i < 1000; i++) {
+        expect(verso__guard_run(&ours.range, touch_ours, NULL, NULL) == VERSO_E_TORN);
+        expect(guard_answers());
+    }
+    touch(foreign);
+    stack.ss_flags = SS_DISABLE;
+    expect(sigaltstack(&stack, NULL) == 0);
+    free(stack_low);
+    return arg;
+}
+
+static int alternate_stack(void *arg)
+{
+    pthread_t thread;
+
+    (void)arg;
+    handle_with(where_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    expect(pthread_create(&thread, NULL, on_another_stack, NULL) == 0);
+    expect(pthread_join(thread, NULL) == 0);
+    expect(calls == 1);
+    return 0;
+}
+
+static void test_the_alternate_stack_is_used_and_left(void **state)
+{
+    (void)state;
+    if (support_is_tsan())
+        skip_because("ThreadSanitizer's handler needs more than the system's signal stack");
+    assert_exits(alternate_stack, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest list[] = {
+        cmocka_unit_test(test_without_a_handler_beneath_it_dies_as_before),
+        cmocka_unit_test(test_death_tells_the_truth),
+        cmocka_unit_test(test_a_handler_beneath_gets_what_is_its_own),
+        cmocka_unit_test(test_system_calls_restart_as_before),
+        cmocka_unit_test(test_handlers_over_ours),
+        cmocka_unit_test(test_a_limit_is_an_error),
+        cmocka_unit_test(test_installs_are_counted),
+        cmocka_unit_test(test_errno_is_left_alone),
+        cmocka_unit_test(test_the_alternate_stack_is_used_and_left),
+    };
+
+    return cmocka_run_group_tests(list, set_up, tear_down);
+}
