@@ -11,7 +11,7 @@ static uint64_t bytes_of(size_t index)
     return index * 3000 + 1;
 }
 
-static void pack_with(unsigned flags)
+static void pack_with(unsigned flags, unsigned thread_count)
 {
     struct verso_pack_options options = VERSO_PACK_OPTIONS_INIT;
     const char *paths[FILES + 1];
@@ -26,6 +26,7 @@ static void pack_with(unsigned flags)
     }
     paths[FILES] = "/proc/self/status"; /* read to its end */
     options.flags = flags;
+    options.thread_count = thread_count;
     options.map_above_bytes = bytes_of(3);
     attempt(verso_pack_open(paths, FILES + 1, &options, &pack)) assert_ptr_equal(pack, UNTOUCHED);
     for (size_t i = 0; i < FILES; i++) {
@@ -41,12 +42,18 @@ static void pack_with(unsigned flags)
 
 static void each_its_own(void)
 {
-    pack_with(0);
+    pack_with(0, 1);
 }
 
 static void strict(void)
 {
-    pack_with(VERSO_PACK_STRICT);
+    pack_with(VERSO_PACK_STRICT, 1);
+}
+
+/* Which call is the n-th then differs from run to run; whichever it is, it must be borne. */
+static void by_threads(void)
+{
+    pack_with(0, 4);
 }
 
 static void test_each_its_own_error(void **state)
@@ -61,11 +68,18 @@ static void test_strict(void **state)
     torture(strict);
 }
 
+static void test_by_threads(void **state)
+{
+    (void)state;
+    torture(by_threads);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
         torture_test(test_each_its_own_error),
         torture_test(test_strict),
+        torture_test(test_by_threads),
     };
 
     return run_test_list(list);

@@ -486,3 +486,14 @@ void *__wrap_realloc(void *memory, size_t bytes)
         ledger_allocation_add(moved ? moved : memory);
     return moved;
 }
+
+/* ---- Threads: not of os.h, but the system's to refuse all the same ---- */
+
+__typeof__(pthread_create) __real_pthread_create;
+__typeof__(pthread_create) __wrap_pthread_create;
+int __wrap_pthread_create(pthread_t *out_thread, const pthread_attr_t *attributes, void *(*function)(void *), void *arg)
+{
+    if (counting() && REFUSE("pthread_create", (EAGAIN)))
+        return EAGAIN;
+    return __real_pthread_create(out_thread, attributes, function, arg);
+}
