@@ -16,6 +16,7 @@
 /* Every subcommand, in the order of help. */
 #define COMMAND_LIST(X) \
     X(watch)            \
+    X(maps)             \
     X(doctor)
 
 /* Exit codes, as grep, cmp and diff have them. */

@@ -36,7 +36,7 @@ enum verso_inspect_access {
 
 /* Sums over a mapping (or several), bytes. */
 struct verso_inspect_memory {
-    uint64_t resident_bytes;
+    uint64_t resident_bytes;     /* without hugetlb pages: the kernel counts those apart, see huge_bytes */
     uint64_t proportional_bytes; /* each page divided by its users */
     uint64_t shared_clean_bytes;
     uint64_t shared_dirty_bytes;
@@ -47,7 +47,7 @@ struct verso_inspect_memory {
     uint64_t swapped_bytes;
     uint64_t locked_bytes;
     uint64_t huge_bytes; /* THP, file huge and hugetlb together */
-    uint64_t page_bytes; /* the mapping's own page size */
+    uint64_t page_bytes; /* the mapping's own page size; of a sum, the smallest */
 };
 
 struct verso_inspect_mapping {
@@ -59,7 +59,7 @@ struct verso_inspect_mapping {
     uint64_t inode;
     const char *name;  /* path, "[heap]", "[anon:arena]", or "" */
     const char *flags; /* the kernel's two-letter VmFlags, "" without memory */
-    int memory_error;  /* 0 when @memory is filled, else why not */
+    int memory_error;  /* 0 when @memory is filled, else why not; -ENODATA: was not asked for */
     struct verso_inspect_memory memory;
 };
 
@@ -126,9 +126,9 @@ struct verso_inspect_page {
  * @out_frames_error: 0 when frame numbers are true, -EPERM when the kernel hides them (needs CAP_SYS_ADMIN); may be
  * NULL
  *
- * Does not touch the pages.
+ * Does not touch the pages. After a failure, @out_pages may hold a part.
  *
- * Errors:  -ESRCH, -EACCES, -EPERM; VERSO_E_RANGE for an unaligned start.
+ * Errors:  -ESRCH, -EACCES, -EPERM; VERSO_E_RANGE for an unaligned start, or one past the address space.
  * Source:  /proc/PID/pagemap: 6-20 ns a page.
  */
 VERSO_API int verso_inspect_pages(pid_t pid, uint64_t start, size_t count, struct verso_inspect_page *out_pages,
@@ -144,7 +144,8 @@ struct verso_inspect_run {
 /**
  * verso_inspect_runs() - the pages of a range that are present, swapped or guards, as runs
  *
- * Cheaper than pages where memory is sparse or huge. @out_runs: yours, free() it.
+ * Cheaper than pages where memory is sparse or huge. @start and @end are page-aligned. Does not tell EXCLUSIVE.
+ * @out_runs: yours, free() it.
  *
  * Errors:  as verso_inspect_pages(); -ENOMEM.
  * Source:  PAGEMAP_SCAN (Linux 6.7), else pagemap.
@@ -182,7 +183,7 @@ struct verso_inspect_frame {
 
 /**
  * verso_inspect_frames() - what the kernel says of physical frames
- * @first_frame, @count: neighbouring frames; @out_frames has room for @count
+ * @first_frame, @count: neighbouring frames; @out_frames has room for @count, and may hold a part after a failure
  *
  * Errors:  -EACCES or -EPERM without root (CAP_SYS_ADMIN); -ENOENT on kernels without it; VERSO_E_RANGE past the last.
  * Source:  /proc/kpageflags, /proc/kpagecount: 80-240 ns a frame in bulk.

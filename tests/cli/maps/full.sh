@@ -1,0 +1,3 @@
+# What could not be printed is not passed over.
+verso maps self >/dev/full
+echo "exit $?"

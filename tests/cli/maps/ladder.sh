@@ -1,0 +1,28 @@
+# The picture, of a process whose memory is known: 64 MiB of which a quarter is written, and below it room left free.
+cat >process.py <<'END'
+import mmap, sys
+room = 64 << 20
+span = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for at in range(0, room // 4, mmap.PAGESIZE):
+    span[at] = 1
+print(flush=True)
+sys.stdin.read()
+END
+coproc python3 process.py
+read -ru "${COPROC[0]}"
+verso maps "$COPROC_PID" --no-table --rungs 0 >utf8
+LC_ALL=C verso maps "$COPROC_PID" --no-table --rungs 0 >ascii
+verso maps "$COPROC_PID" --no-table --rungs 3 >joined
+verso maps "$COPROC_PID" --no-table --no-memory >fast
+verso maps "$COPROC_PID" --no-table --color always >colored
+NO_COLOR=1 verso maps "$COPROC_PID" --no-table >plain
+# 3 rows of 24 letters: a quarter and a bit of 72 is 18
+grep -A 2 -E '\| D{18,}\.* \| .*(64M|65M)|│ D{18,}\.* │ .*(64M|65M)' utf8 | grep -oE '│ .* │' | tr -d '│ \n' | tr -s 'D' | tr -s '.'; echo
+grep -c '[^ -~]' ascii
+grep -c '^ *[0-9a-f]* [├+]' ascii | awk '{ print ($1 > 4) ? "many edges" : "few" }'
+grep -c ' of gaps' joined | awk '{ print ($1 > 0) ? "gaps are told" : "gaps are hidden" }'
+grep -oE '[│|] [A-Z.?]+ [│|]' fast | tr -d '│| \n' | tr -s '?'; echo
+grep -c $'\033' colored | awk '{ print ($1 > 0) ? "colours" : "none" }'
+grep -c $'\033' plain
+diff <(sed 's/\x1b\[[0-9;]*m//g' colored | grep -v '^python') <(grep -v '^python' plain) && echo 'the same letters'
+kill "$COPROC_PID"

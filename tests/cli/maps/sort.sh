@@ -1,0 +1,21 @@
+# Sizes come largest first, names by their letters, addresses lowest first.
+sleep 1000 &
+trap 'kill %1' EXIT
+while [[ $(readlink /proc/$!/exe) == *bash* ]]; do read -rt 0.01 <> <(:); done
+python3 - $! <<'END'
+import json, subprocess, sys
+ask = lambda *options: subprocess.run(["verso", "maps", sys.argv[1], *options], check=True, capture_output=True, text=True).stdout
+rows = {f"{row['start'][2:]}-{row['end'][2:]}": row for row in json.loads(ask("--json"))["mappings"]}
+keys = {
+    "address": lambda row: int(row["start"], 16),
+    "size": lambda row: -row["bytes"],
+    "resident": lambda row: -row["memory"]["resident_bytes"],
+    "private": lambda row: -row["memory"]["private_clean_bytes"] - row["memory"]["private_dirty_bytes"],
+    "dirty": lambda row: -row["memory"]["private_dirty_bytes"] - row["memory"]["shared_dirty_bytes"],
+    "name": lambda row: row["name"].encode(),
+}
+for order, key in keys.items():
+    shown = [line.split()[0] for line in ask("--no-ladder", "--sort", order).splitlines() if line]
+    found = [key(rows[address]) for address in shown if address in rows]
+    print(order, len(found) == len(rows) and found == sorted(found))
+END
