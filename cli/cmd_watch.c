@@ -8,6 +8,7 @@
 #include "command.h"
 #include "output.h"
 #include "watch_library.h"
+#include "watch_live.h"
 #include "watch_model.h"
 #include "watch_reader.h"
 #include "watch_text.h"
@@ -109,9 +110,28 @@ static int tell_often(struct watch_model *model)
     }
 }
 
-static int tell(struct watch_model *model)
+/* Whether the picture can be shown and keys can be read. */
+static bool has_terminal(void)
 {
-    return wanted.for_seconds > 0 && !wanted.once ? tell_often(model) : tell_once(model);
+    const char *term = getenv("TERM");
+
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+static int tell(struct watch_model *model, struct watch_reader *reader)
+{
+    struct live_options live = {
+        .interval_seconds = wanted.interval_seconds > 0 ? wanted.interval_seconds : 0.1,
+        .for_seconds = wanted.for_seconds,
+        .wants_color = color_wanted(stdout),
+        .follows = wanted.read,
+    };
+
+    if (wanted.once)
+        return tell_once(model);
+    if (!common.json && has_terminal() && live_run(model, reader, &live))
+        return EXIT_YES;
+    return wanted.for_seconds > 0 ? tell_often(model) : tell_once(model);
 }
 
 static int run(int count, char **arguments)
@@ -130,7 +150,7 @@ static int run(int count, char **arguments)
     if (open_model(&model, path)) {
         if (!wanted.read || reader_start(&reader, model.fd)) {
             model.reader = reader.pid;
-            answer = tell(&model);
+            answer = tell(&model, &reader);
         }
         reader_stop(&reader);
         watch_close(&model);

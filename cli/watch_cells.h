@@ -29,32 +29,32 @@ enum hue {
 };
 
 /* X(kind, letter, hue, name) in the order of the legend. */
-#define CELL_KINDS(X)                                         \
-    X(KIND_NONE, ' ', HUE_NONE, "")                           \
-    X(KIND_UNKNOWN, '?', HUE_TROUGH, "not known")             \
-    X(KIND_HOLE, '.', HUE_TROUGH, "hole")                     \
-    X(KIND_EXTENT, 'A', HUE_BLUE, "extent")                   \
-    X(KIND_EXTENT_OTHER, 'B', HUE_SKY, "next extent")         \
-    X(KIND_UNWRITTEN, 'U', HUE_YELLOW, "unwritten")           \
-    X(KIND_DELAYED, 'L', HUE_ORANGE, "no block yet")          \
-    X(KIND_SHARED, 'S', HUE_PURPLE, "shared block")           \
-    X(KIND_ENCODED, 'Z', HUE_GREEN, "compressed")             \
-    X(KIND_INLINE, 'I', HUE_GREY, "in the inode")             \
-    X(KIND_ABSENT, '.', HUE_TROUGH, "not in memory")          \
-    X(KIND_CACHED, 'C', HUE_SKY, "cached")                    \
-    X(KIND_FOLIO, 'F', HUE_GREEN, "in large folios")          \
-    X(KIND_ACTIVE, 'A', HUE_BLUE, "active")                   \
-    X(KIND_DIRTY, 'D', HUE_ORANGE, "dirty")                   \
-    X(KIND_WRITEBACK, 'W', HUE_YELLOW, "writeback")           \
-    X(KIND_GONE, 'X', HUE_PURPLE, "evicted")                  \
-    X(KIND_SCATTERED, 'S', HUE_VERMILION, "scattered")        \
-    X(KIND_NEAR, 'R', HUE_SKY, "16+ in a row")                \
-    X(KIND_WHOLE, 'W', HUE_GREEN, "512 in a row")             \
-    X(KIND_UNTOUCHED, '.', HUE_TROUGH, "mapped, not touched") \
-    X(KIND_PRESENT, 'P', HUE_SKY, "present")                  \
-    X(KIND_HUGE, 'H', HUE_GREEN, "present, huge")             \
-    X(KIND_OWN, 'O', HUE_ORANGE, "own copy")                  \
-    X(KIND_SWAPPED, 'S', HUE_PURPLE, "swapped")               \
+#define CELL_KINDS(X)                                  \
+    X(KIND_NONE, ' ', HUE_NONE, "")                    \
+    X(KIND_UNKNOWN, '?', HUE_TROUGH, "not known")      \
+    X(KIND_HOLE, '.', HUE_TROUGH, "hole")              \
+    X(KIND_EXTENT, 'A', HUE_BLUE, "extent")            \
+    X(KIND_EXTENT_OTHER, 'B', HUE_SKY, "next extent")  \
+    X(KIND_UNWRITTEN, 'U', HUE_YELLOW, "unwritten")    \
+    X(KIND_DELAYED, 'L', HUE_ORANGE, "no block yet")   \
+    X(KIND_SHARED, 'S', HUE_PURPLE, "shared block")    \
+    X(KIND_ENCODED, 'Z', HUE_GREEN, "compressed")      \
+    X(KIND_INLINE, 'I', HUE_GREY, "in the inode")      \
+    X(KIND_ABSENT, '.', HUE_TROUGH, "not in memory")   \
+    X(KIND_CACHED, 'C', HUE_SKY, "cached")             \
+    X(KIND_FOLIO, 'F', HUE_GREEN, "large folio")       \
+    X(KIND_ACTIVE, 'A', HUE_BLUE, "active")            \
+    X(KIND_DIRTY, 'D', HUE_ORANGE, "dirty")            \
+    X(KIND_WRITEBACK, 'W', HUE_YELLOW, "writeback")    \
+    X(KIND_GONE, 'X', HUE_PURPLE, "evicted")           \
+    X(KIND_SCATTERED, 'S', HUE_VERMILION, "scattered") \
+    X(KIND_NEAR, 'R', HUE_SKY, "run of 16+")           \
+    X(KIND_WHOLE, 'W', HUE_GREEN, "run of 512")        \
+    X(KIND_UNTOUCHED, '.', HUE_TROUGH, "not touched")  \
+    X(KIND_PRESENT, 'P', HUE_SKY, "present")           \
+    X(KIND_HUGE, 'H', HUE_GREEN, "huge page")          \
+    X(KIND_OWN, 'O', HUE_ORANGE, "own copy")           \
+    X(KIND_SWAPPED, 'S', HUE_PURPLE, "swapped")        \
     X(KIND_GUARD, 'G', HUE_YELLOW, "guard")
 
 enum cell_kind {

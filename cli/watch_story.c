@@ -63,7 +63,7 @@ static void add_share(struct text *text, uint64_t pages, uint64_t all)
     add(text, " of ");
     add_count(text, all);
     /* Rounded down, so that 100 % is all. */
-    add(text, " pages (%.1f %%)", all ? (double)((uint64_t)((double)pages * 1000.0 / (double)all)) / 10.0 : 0.0);
+    add(text, " (%.1f %%)", all ? (double)((uint64_t)((double)pages * 1000.0 / (double)all)) / 10.0 : 0.0);
 }
 
 /* ---- One page ---- */
@@ -180,7 +180,7 @@ static void tell_frame(struct text *text, const struct watch_model *model, uint6
     if (model->flags_error)
         return;
     add(text, "%s%s%s", state & PAGE_ACTIVE ? ", active" : ", inactive", state & PAGE_REFERENCED ? ", referenced" : "",
-        state & PAGE_FOLIO ? ", in a large folio" : "");
+        state & PAGE_FOLIO ? ", large folio" : "");
 }
 
 static const char *virtual_word(unsigned state)
