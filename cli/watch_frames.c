@@ -46,7 +46,7 @@ static int look_through(struct verso_map *map, struct touch *touch, struct verso
 
     if (r < 0)
         return r; /* without it, looking would protect the pages */
-    r = touch_cached(touch);
+    r = verso_guard_run(map, touch_cached, touch);
     if (r < 0 && r != VERSO_E_TORN) /* torn: the file was cut; what was touched before can be told */
         return r;
     return verso_inspect_pages(0, (uint64_t)(uintptr_t)touch->data, touch->count, out_pages, out_frames_error);

@@ -71,7 +71,7 @@ static bool pass(struct reading *reading)
 
     for (reading->at_byte = 0; reading->at_byte < reading->bytes;) {
         reading->until_byte = reading->at_byte + step < reading->bytes ? reading->at_byte + step : reading->bytes;
-        if (touch_some(reading) < 0)
+        if (verso_guard_run(reading->map, touch_some, reading) < 0)
             break; /* the file was cut: this pass ends here, the next one maps it anew */
         if (must_end(reading, TICK_MS))
             return true;
