@@ -79,7 +79,7 @@ FAKE(mappings, (EACCES, ESRCH), (pid_t pid, int (*each)(const struct verso__os_m
 FAKE(mapping_at, (EACCES, ENOENT), (pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name, size_t room_bytes), (pid, address, out_mapping, out_name, room_bytes))
 FAKE(mappings_memory, (EACCES, ESRCH), (pid_t pid, int (*each)(const struct verso__os_mapping *mapping, const struct verso__os_mapping_memory *memory, void *arg), void *arg), (pid, each, arg))
 FAKE(pagemap, (EIO), (int pagemap_fd, uint64_t address, size_t count, uint64_t *out_entries), (pagemap_fd, address, count, out_entries))
-FAKE_NOTED(pagemap_open, (EACCES), (pid_t pid, int *out_fd), (pid, out_fd))
+FAKE(pagemap_open, (EACCES), (pid_t pid, int *out_fd), (pid, out_fd))
 FAKE(page_scan, (ENOTTY, ENOMEM), (int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted, struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked), (pagemap_fd, start, end, wanted, out_runs, room, out_count, out_walked))
 FAKE(frame_flags, (EPERM), (uint64_t frame, size_t count, uint64_t *out_flags), (frame, count, out_flags))
 FAKE(frame_counts, (EPERM), (uint64_t frame, size_t count, uint64_t *out_counts), (frame, count, out_counts))

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* stat - /proc/PID/stat, whose command may hold anything, and the line of /proc/PID/status that names the user. */
+#include "os/linux/parse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct verso__os_process_info info;
+    const char *text = (const char *)data;
+    uint32_t user;
+
+    if (verso__parse_stat(text, bytes, &info)) {
+        const char *open = memchr(text, '(', bytes);
+        size_t length = strnlen(info.command, sizeof(info.command));
+
+        if (length == sizeof(info.command) || !open || memcmp(open + 1, info.command, length) != 0 ||
+            open[1 + length] != ')')
+            abort();
+    }
+    (void)verso__parse_effective_user(text, bytes, &user);
+    return 0;
+}
