@@ -67,7 +67,7 @@ unsigned char support_byte(uint64_t offset);
 /* Whether memory holds the pattern from an offset on. */
 bool support_matches(const void *data, uint64_t offset, size_t bytes);
 
-/* How many mappings, open descriptors this process has: for "nothing leaks". */
+/* How many mappings (under sanitizers: of files), open descriptors this process has: for "nothing leaks". */
 size_t support_mapping_count(void);
 size_t support_descriptor_count(void);
 
