@@ -454,15 +454,18 @@ static void test_pipe_in_narrow_room(void **state)
     (void)state;
     for (size_t bytes = 2 * page - 1; bytes <= 2 * page + 1; bytes++) {
         struct verso_map_options options = options_with(0);
-        char *room = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        struct writer writer;
+        struct writer writer = { .bytes = bytes, .piece_bytes = 1000 };
         struct verso_map *map;
         int ends[2];
+        char *room;
 
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4 * page) >= 0);
+        writer.fd = ends[1];
+        write_pieces(&writer); /* not by a thread: its stack might take the room */
+        room = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         assert_int_equal(munmap(room, 2 * page), 0);
         options.address = room;
-        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-        writer_start(&writer, ends[1], bytes, 1000, 0);
         if (bytes <= 2 * page) {
             assert_ok(verso_map_open_fd(ends[0], &options, &map));
             assert_ptr_equal(verso_map_data(map), room);
@@ -471,7 +474,6 @@ static void test_pipe_in_narrow_room(void **state)
         } else {
             assert_open_fd_fails(ends[0], &options, -EEXIST, "mmap");
         }
-        pthread_join(writer.thread, NULL);
         close(ends[0]);
         assert_int_equal(munmap(room + 2 * page, page), 0);
     }
