@@ -256,21 +256,28 @@ static void test_sealed_memory_shows_what_it_shows(void **state)
     assert_child_ok(remap_sealed, (void *)(uintptr_t)eight_pages());
 }
 
-static void test_nothing_is_left_behind(void **state)
+static void slide(const char *path)
 {
-    size_t page = verso_page_bytes(), mappings, descriptors;
-    const char *path = eight_pages();
+    size_t page = verso_page_bytes();
     struct verso_map *map;
 
-    (void)state;
-    (void)support_mapping_count(); /* its own buffer may be mapped by the first call */
-    mappings = support_mapping_count();
-    descriptors = support_descriptor_count();
     assert_ok(verso_map_open(path, NULL, &map));
     for (size_t i = 0; i < 8; i++)
         assert_ok(verso_map_remap(map, (i * 3 % 8) * page, 0));
     assert_fails(verso_map_remap(map, 9 * page, 0), VERSO_E_RANGE);
     verso_map_close(map);
+}
+
+static void test_nothing_is_left_behind(void **state)
+{
+    const char *path = eight_pages();
+    size_t mappings, descriptors;
+
+    (void)state;
+    slide(path); /* what is counted is the second time, when libraries have what they keep */
+    descriptors = support_descriptor_count(); /* first: it allocates */
+    mappings = support_mapping_count();
+    slide(path);
     assert_int_equal(support_mapping_count(), mappings);
     assert_int_equal(support_descriptor_count(), descriptors);
 }

@@ -296,13 +296,22 @@ struct reader {
     bool was_well;
 };
 
+/* TSan takes an mmap over these pages for a store to them. It is one of the same bytes, which is what is tried here. */
+__attribute__((no_sanitize("thread"))) static bool still_matches(const unsigned char *data)
+{
+    for (size_t i = 0; i < PAGES * verso_page_bytes(); i++)
+        if (data[i] != support_byte(i))
+            return false;
+    return true;
+}
+
 static void *read_on(void *arg)
 {
     struct reader *reader = arg;
 
     reader->was_well = true;
     do {
-        reader->was_well = reader->was_well && support_matches(reader->data, 0, PAGES * verso_page_bytes());
+        reader->was_well = reader->was_well && still_matches(reader->data);
         reader->rounds++;
     } while (!atomic_load(&reader->stop));
     return NULL;
@@ -791,15 +800,9 @@ static void test_what_is_read_in_is_a_copy(void **state)
     verso_map_close(map);
 }
 
-static void test_nothing_is_left_behind(void **state)
+/* Each rung once; what is counted is the second time, when libraries have what they keep. */
+static void take_each_rung(const char *path)
 {
-    const char *path = pattern_file();
-    size_t mappings, descriptors;
-
-    (void)state;
-    (void)support_mapping_count();
-    mappings = support_mapping_count();
-    descriptors = support_descriptor_count();
     for (unsigned asked = VERSO_MAP_RAW; asked <= VERSO_MAP_COPY; asked++)
         for (unsigned flags = 0; flags <= VERSO_MAP_KEEP_FD; flags += VERSO_MAP_KEEP_FD) {
             struct verso_map *map = open_at(path, asked, flags);
@@ -808,6 +811,18 @@ static void test_nothing_is_left_behind(void **state)
                 assert_ok(verso_map_settle(map));
             verso_map_close(map);
         }
+}
+
+static void test_nothing_is_left_behind(void **state)
+{
+    const char *path = pattern_file();
+    size_t mappings, descriptors;
+
+    (void)state;
+    take_each_rung(path);
+    descriptors = support_descriptor_count(); /* first: it allocates */
+    mappings = support_mapping_count();
+    take_each_rung(path);
     assert_int_equal(support_mapping_count(), mappings);
     assert_int_equal(support_descriptor_count(), descriptors);
 }
