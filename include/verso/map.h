@@ -309,22 +309,27 @@ VERSO_API VERSO_MUST_CHECK int verso_map_remap(struct verso_map *map, uint64_t o
  */
 VERSO_API int verso_map_seal(struct verso_map *map);
 
+enum verso_map_residency_flags {
+    VERSO_MAP_RESIDENCY_REFERENCED = 1 << 0, /* count those, too: the kernel walks every page table of the process */
+};
+
 /* How many pages of a range are where. What the source can't tell is VERSO_MAP_UNKNOWN. */
 #define VERSO_MAP_UNKNOWN UINT64_MAX
 struct verso_map_residency {
     size_t struct_bytes;
-    uint64_t pages;          /* that the range touches */
-    uint64_t cached;         /* in memory */
-    uint64_t dirty;          /* and newer than the disk */
-    uint64_t writeback;      /* and on the way */
-    uint64_t evicted;        /* had been in memory */
-    uint64_t referenced;     /* mapped here and used since the kernel last looked */
-    const char *source;      /* "cachestat", "mincore", "pagemap" */
-    const char *missing_why; /* why something is UNKNOWN; "" when nothing is */
+    unsigned flags;      /* in: enum verso_map_residency_flags */
+    uint64_t pages;      /* that the range touches */
+    uint64_t cached;     /* in memory */
+    uint64_t dirty;      /* and newer than the disk */
+    uint64_t writeback;  /* and on the way */
+    uint64_t evicted;    /* had been in memory, and reclaimed */
+    uint64_t referenced; /* mapped here and used since the kernel last looked; of the whole map only, when asked for */
+    const char *source;  /* "cachestat", "mincore"; "" when nobody was asked, or told */
+    const char *missing_why; /* why something that was asked for is UNKNOWN; "" when nothing is */
 };
-#define VERSO_MAP_RESIDENCY_INIT                                     \
-    {                                                                \
-        sizeof(struct verso_map_residency), 0, 0, 0, 0, 0, 0, "", "" \
+#define VERSO_MAP_RESIDENCY_INIT                                        \
+    {                                                                   \
+        sizeof(struct verso_map_residency), 0, 0, 0, 0, 0, 0, 0, "", "" \
     }
 
 /* State bits of one page. */
@@ -334,6 +339,7 @@ enum verso_map_page_state {
     VERSO_MAP_PAGE_PRIVATE = 1 << 2, /* our own copy */
     VERSO_MAP_PAGE_HUGE = 1 << 3,    /* mapped as part of a huge page */
     VERSO_MAP_PAGE_SWAPPED = 1 << 4,
+    VERSO_MAP_PAGE_UNKNOWN = 1 << 5, /* not mapped; cached or not, the kernel does not tell us truly */
 };
 
 /**
@@ -342,10 +348,15 @@ enum verso_map_page_state {
  * @out_pages, @room_pages: the caller's; VERSO_E_RANGE when it is smaller than the pages of the range
  * @out_count:              how many pages were told of
  *
- * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -errno of mincore. Answers that the kernel would not give truly (a file one
- *          may neither write nor own, since Linux 5.2) are UNKNOWN with the reason, never "all".
- * Threads: any.
- * Source:  cachestat(2), mincore(2), PAGEMAP_SCAN.
+ * Counts are of the page cache: of the file, whoever brought the pages in. Private stores and read-in memory have no
+ * dirty or evicted pages there. Page by page, the page table has its say as well: what is mapped is in memory.
+ *
+ * Units:   base pages, verso_page_bytes() each, whatever they are mapped by.
+ * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -errno of mincore, of opening /proc/self/pagemap. Answers that the kernel
+ *          would not give truly (a file one may neither write nor own, since Linux 5.2) are UNKNOWN with the reason,
+ *          never "all".
+ * Threads: any. The answer is of a moment that has passed.
+ * Source:  cachestat(2), mincore(2), proc(5), PAGEMAP_SCAN.
  */
 VERSO_API int verso_map_residency(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
                                   struct verso_map_residency *out_residency);

@@ -149,6 +149,11 @@ int verso__map_stability_source(struct verso_map *map, int fd, const struct vers
 /* Gives up a lease, if there is one. For close, and for open when a later step fails. */
 void verso__map_lease_drop(struct verso_map *map);
 
+/* ---- residency.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether mincore tells the truth about this map. Of a file that one may neither write nor own it says "all". */
+bool verso__map_mincore_is_true(const struct verso_map *map);
+
 /* ---- huge.c: the ladder of pages ------------------------------------------------------------------------------ */
 
 /* The page size of the pool that hugetlb memory comes from; 0: there is none. */

@@ -10,14 +10,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* A seccomp filter in the kernel's place: from here on system call @number answers -@error, if its third argument lies within [least, most]. False: no such
- * filter can be had. */
-static inline bool old_kernel_without(long number, unsigned least, unsigned most, unsigned error)
+/* A seccomp filter in the kernel's place: from here on system call @number answers -@error when its argument @index (from
+ * 0) lies within [least, most]. False: no such filter can be had. */
+static inline bool old_kernel_without(long number, unsigned index, unsigned least, unsigned most, unsigned error)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 4),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, args) + index * 8),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, least, 0, 2),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, most, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),

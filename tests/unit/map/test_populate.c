@@ -139,7 +139,7 @@ static int touched_under_guard(void *arg)
     struct verso_map *map = arg;
     unsigned char *data = verso_map_data(map);
 
-    if (!old_kernel_without(SYS_madvise, POPULATE_READ, POPULATE_WRITE, EINVAL))
+    if (!old_kernel_without(SYS_madvise, 2, POPULATE_READ, POPULATE_WRITE, EINVAL))
         return CHILD_SKIPS;
     child_assert(verso_map_populate(map, 0, 0, 0) == VERSO_E_GUARD);
     child_assert(strstr(verso_error_last()->hint, "verso_guard_install()"));
@@ -165,7 +165,7 @@ static void test_without_the_call_pages_are_touched(void **state)
 
 static int torn_under_guard(void *arg)
 {
-    if (!old_kernel_without(SYS_madvise, POPULATE_READ, POPULATE_WRITE, EINVAL))
+    if (!old_kernel_without(SYS_madvise, 2, POPULATE_READ, POPULATE_WRITE, EINVAL))
         return CHILD_SKIPS;
     child_assert(verso_guard_install() == 0);
     child_assert(verso_map_populate(arg, 0, 0, 0) == VERSO_E_TORN);

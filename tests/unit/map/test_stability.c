@@ -716,7 +716,7 @@ static int copy_without_memory_files(void *path)
     struct verso_map_options options = rung(VERSO_MAP_COPY, 0);
     struct verso_map *map = UNTOUCHED;
 
-    if (!old_kernel_without(SYS_memfd_create, 0, UINT32_MAX, ENOSYS))
+    if (!old_kernel_without(SYS_memfd_create, 0, 0, UINT32_MAX, ENOSYS))
         return CHILD_SKIPS;
     child_assert(verso_map_open(path, &options, &map) == VERSO_E_UNSUPPORTED);
     child_assert(map == UNTOUCHED);
