@@ -2,8 +2,8 @@
 /*
  * maps_table - an address space as a table.
  *
- * Numbers stand in columns as wide as their widest; the name comes last and takes what is left. Where the memory numbers
- * could not be had, their columns are not there at all: a 0 would be a lie.
+ * Numbers stand in columns as wide as their widest; the name comes last and takes what is left. Where the memory
+ * numbers could not be had, their columns are not there at all: a 0 would be a lie.
  */
 #include "maps_table.h"
 

@@ -8,8 +8,8 @@
  *   mincore                      |.##.#|                               512 pages: 5 us, where the counts can't tell
  *
  * cachestat costs by what is cached, not by the range, so an empty terabyte is one call. Where it is not to be had,
- * every leaf is mixed. Where mincore would not tell the truth though cachestat does (the descriptor can write, this user
- * could not open it so), leaves are single pages and mincore is not asked. cachestat counts pages from when their
+ * every leaf is mixed. Where mincore would not tell the truth though cachestat does (the descriptor can write, this
+ * user could not open it so), leaves are single pages and mincore is not asked. cachestat counts pages from when their
  * reading begins, mincore from when it has ended; a part that is wholly on its way in counts as cached.
  */
 #include "base/sums.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* frames - the kernel's flags of physical frames, in words of our own: its bit numbers are an inside matter of /proc. */
+/* frames - the kernel's flags of physical frames, in words of our own: its bit numbers are a matter of /proc alone. */
 #include "base/fail.h"
 #include "base/sums.h"
 #include "inspect/inspect.h"

@@ -7,8 +7,8 @@
 #include <verso/inspect.h>
 
 /*
- * Room for one more item after @count: @items itself, or a larger copy with *room updated. NULL when there is no memory;
- * @items then still stands.
+ * Room for one more item after @count: @items itself, or a larger copy with *room updated. NULL when there is no
+ * memory; @items then still stands.
  */
 void *verso__inspect_grow(void *items, size_t *room, size_t count, size_t item_bytes);
 

@@ -2,9 +2,9 @@
 /*
  * residency - mincore on a map that nothing can touch.
  *
- * mincore wants addresses, so the file must be mapped to be asked about. The map has no access at all: no page of it can
- * ever be faulted in, so none is marked as used, and the file stands with the kernel's reclaim as it stood before. A
- * window slides over the file, so that a file larger than the address space can be asked about too.
+ * mincore wants addresses, so the file must be mapped to be asked about. The map has no access at all: no page of it
+ * can ever be faulted in, so none is marked as used, and the file stands with the kernel's reclaim as it stood before.
+ * A window slides over the file, so that a file larger than the address space can be asked about too.
  */
 #include "base/sums.h"
 #include "inspect/inspect.h"

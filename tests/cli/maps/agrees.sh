@@ -7,7 +7,8 @@ verso maps --json $! >json || echo "exit $?"
 python3 - $! <<'END'
 import json, re, sys
 maps = [line.rstrip("\n").split(None, 5) for line in open(f"/proc/{sys.argv[1]}/maps")]
-sizes = [int(value) for name, value in re.findall(r"^(Rss): +(\d+) kB", open(f"/proc/{sys.argv[1]}/smaps").read(), re.M)]
+smaps = open(f"/proc/{sys.argv[1]}/smaps").read()
+sizes = [int(value) for value in re.findall(r"^Rss: +(\d+) kB", smaps, re.M)]
 answer = json.load(open("json"))
 assert answer["schema"] == 1 and answer["command"] == "sleep" and answer["source"] == "/proc/PID/smaps"
 assert len(answer["mappings"]) == len(maps)

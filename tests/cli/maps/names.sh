@@ -7,7 +7,8 @@ with open(name, "wb+") as file:
     file.flush()
     view = mmap.mmap(file.fileno(), 0)
 os.unlink(name)
-ask = lambda *options: subprocess.run(["verso", "maps", str(os.getpid()), *options], check=True, capture_output=True).stdout
+def ask(*options):
+    return subprocess.run(["verso", "maps", str(os.getpid()), *options], check=True, capture_output=True).stdout
 print([line.split(b"/")[-1].decode() for line in ask("--no-ladder").splitlines() if b"line" in line][0])
 print([line.split()[3].decode() for line in ask("--no-table").splitlines() if b"line" in line][0])
 found = [row for row in json.loads(ask("--json"))["mappings"] if "line" in row["name"]][0]

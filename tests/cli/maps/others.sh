@@ -2,7 +2,10 @@
 [[ $(id -u) == 0 ]] || { echo "needs root" >&2; exit 77; }
 command -v setpriv >/dev/null || { echo "setpriv (util-linux) is missing" >&2; exit 77; }
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
-nobody "$(command -v verso)" --version >version 2>/dev/null || { echo "nobody may not run the built command" >&2; exit 77; }
+if ! nobody "$(command -v verso)" --version >version 2>/dev/null; then
+    echo "nobody may not run the built command" >&2
+    exit 77
+fi
 sleep 1000 &
 trap 'kill %1' EXIT
 nobody "$(command -v verso)" maps $! 2>&1 | sed 's|/proc/[0-9]*|/proc/PID|'

@@ -4,7 +4,9 @@ trap 'kill %1' EXIT
 while [[ $(readlink /proc/$!/exe) == *bash* ]]; do read -rt 0.01 <> <(:); done
 python3 - $! <<'END'
 import json, subprocess, sys
-ask = lambda *options: subprocess.run(["verso", "maps", sys.argv[1], *options], check=True, capture_output=True, text=True).stdout
+def ask(*options):
+    command = ["verso", "maps", sys.argv[1], *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 rows = {f"{row['start'][2:]}-{row['end'][2:]}": row for row in json.loads(ask("--json"))["mappings"]}
 keys = {
     "address": lambda row: int(row["start"], 16),

@@ -12,4 +12,4 @@ verso maps $! --width 80 --no-ladder | grep -c '^Without room for: .*proportiona
 verso maps $! --width 0 --no-ladder | grep -c '^Without room'
 whole=$(readlink /proc/$!/exe)
 verso maps $! | grep -q " $whole\$" && echo whole
-verso maps $! --width 80 --no-ladder | grep -q " $whole\$" || verso maps $! --width 80 --no-ladder | grep -q '[^ ]*sleep$' && echo there
+verso maps $! --width 80 --no-ladder | grep -q '[^ ]*/sleep$' && echo there

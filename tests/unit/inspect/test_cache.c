@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cache - counts and runs of cached pages, against mincore asked by hand, after reads and evictions of known pages.
+ * cache - counts of cached pages after reads and evictions of known pages, with cachestat and without.
  *
- * Runs on the fake kernel, so that cachestat can be made to be missing. Files are sparse: a page of a hole is cached
- * like any other when it is read.
+ * On the fake kernel, so that cachestat can be made to be missing.
  */
 #include "support.h"
 
+#include "cold.h"
 #include "inspect/inspect.h"
 #include "os/fake/fake.h"
 #include "os/os.h"
@@ -14,91 +14,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define ALWAYS UINT_MAX
-
-static size_t page_bytes;
-
-/* Takes all refusals back, also when a test has failed. */
-static int calm(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
-static int prepare(void **state)
-{
-    (void)state;
-    page_bytes = verso__os_page_bytes();
-    return 0;
-}
-
-/* A sparse file of @bytes with nothing cached. */
-static int make_cold(const char *name, uint64_t bytes)
-{
-    int fd = open(support_path(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
-    assert_int_equal(fsync(fd), 0);
-    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0); /* a read brings in what it reads, no more */
-    return fd;
-}
-
-static void read_page(int fd, uint64_t page)
-{
-    char byte;
-
-    assert_int_equal(pread(fd, &byte, 1, (off_t)(page * page_bytes)), 1);
-}
-
-static void read_pages(int fd, uint64_t first, uint64_t end)
-{
-    for (uint64_t page = first; page < end; page++)
-        read_page(fd, page);
-}
-
-/* One byte a page, bit 0: cached. By hand. */
-static unsigned char *ask_mincore(int fd, uint64_t pages)
-{
-    unsigned char *answer = malloc(pages);
-    void *map = mmap(NULL, pages * page_bytes, PROT_NONE, MAP_SHARED, fd, 0);
-
-    assert_non_null(answer);
-    assert_true(map != MAP_FAILED);
-    assert_int_equal(mincore(map, pages * page_bytes, answer), 0);
-    munmap(map, pages * page_bytes);
-    for (uint64_t i = 0; i < pages; i++)
-        answer[i] &= 1;
-    return answer;
-}
-
-/* Holes are not cached on every file system: tmpfs reads them from nowhere. */
-static void skip_where_holes_are_not_cached(void)
-{
-    int fd = make_cold("probe", 8 * page_bytes);
-    unsigned char *answer;
-    bool works;
-
-    read_page(fd, 1);
-    answer = ask_mincore(fd, 8);
-    works = answer[1] && !answer[7];
-    free(answer);
-    close(fd);
-    if (!works)
-        skip_because("reads of holes are not cached page by page here (tmpfs?); set TEST_DIRECTORY");
-}
-
-static bool has_cachestat(int fd)
-{
-    struct verso__os_cache_counts counts;
-
-    return verso__os_cache_counts(fd, 0, 1, &counts) == 0;
-}
 
 /* ---- Counts ---- */
 
@@ -119,7 +37,8 @@ static void test_counts_of_known_pages(void **state)
     int fd;
 
     (void)state;
-    skip_where_holes_are_not_cached();
+    if (cold_refusal())
+        skip_because("%s", cold_refusal());
     fd = make_cold("counts", 100 * page_bytes + 1);
     expect_cached(fd, 0, 0, 101, 0);
     read_page(fd, 3);
@@ -138,7 +57,8 @@ static void test_ranges_in_whole_pages(void **state)
     int fd;
 
     (void)state;
-    skip_where_holes_are_not_cached();
+    if (cold_refusal())
+        skip_because("%s", cold_refusal());
     fd = make_cold("ranges", 10 * page_bytes);
     read_page(fd, 2);
     read_page(fd, 3);
@@ -163,7 +83,8 @@ static void test_dirty_and_clean(void **state)
     int fd;
 
     (void)state;
-    skip_where_holes_are_not_cached(); /* tmpfs has nowhere to write back to, and counts nothing as dirty */
+    if (cold_refusal()) /* tmpfs has nowhere to write back to, and counts nothing as dirty */
+        skip_because("%s", cold_refusal());
     fd = make_cold("dirty", 0);
     if (!has_cachestat(fd)) {
         close(fd);
@@ -235,7 +156,8 @@ static void test_mincore_where_cachestat_is_missing(void **state)
     int fd;
 
     (void)state;
-    skip_where_holes_are_not_cached();
+    if (cold_refusal())
+        skip_because("%s", cold_refusal());
     fd = make_cold("missing", 1300 * page_bytes); /* over two leaves */
     read_pages(fd, 500, 530);
     read_page(fd, 1299);
@@ -307,156 +229,6 @@ static void test_a_refused_map_is_a_reason(void **state)
     close(fd);
 }
 
-/* ---- Runs ---- */
-
-/* Runs are in order, whole, and alternate; each page is what @answer says. */
-static void check_runs(const struct verso_inspect_cached_run *runs, size_t count, uint64_t first, uint64_t end,
-                       const unsigned char *answer)
-{
-    uint64_t at = first;
-
-    for (size_t i = 0; i < count; i++) {
-        assert_true(runs[i].first_page == at);
-        assert_true(runs[i].page_count > 0);
-        assert_true(runs[i].cached == 0 || runs[i].cached == 1);
-        if (i > 0)
-            assert_true(runs[i].cached != runs[i - 1].cached);
-        for (uint64_t page = at; answer && page < at + runs[i].page_count; page++)
-            assert_int_equal(answer[page], runs[i].cached);
-        at += runs[i].page_count;
-    }
-    assert_true(at == end);
-}
-
-/* By each source alone, and as the library chooses. */
-static void check_every_way(int fd, uint64_t pages)
-{
-    unsigned char *answer = ask_mincore(fd, pages);
-    const struct verso__inspect_range range = { pages * page_bytes, 0, pages };
-    struct verso_inspect_cached_run *runs;
-    size_t count;
-
-    assert_ok(verso_inspect_cached_runs(fd, 0, 0, &runs, &count));
-    check_runs(runs, count, 0, pages, answer);
-    free(runs);
-    assert_int_equal(verso__inspect_cached_runs(fd, &range, VERSO__INSPECT_BY_MINCORE, &runs, &count), 0);
-    check_runs(runs, count, 0, pages, answer);
-    free(runs);
-    if (has_cachestat(fd)) {
-        assert_int_equal(verso__inspect_cached_runs(fd, &range, VERSO__INSPECT_BY_CACHESTAT, &runs, &count), 0);
-        check_runs(runs, count, 0, pages, answer);
-        free(runs);
-    }
-    free(answer);
-}
-
-static void test_runs_of_every_shape(void **state)
-{
-    /* Around a page, a leaf (512 pages), and 16 leaves. */
-    static const uint64_t sizes[] = { 1, 2, 511, 512, 513, 1024, 8191, 8192, 8193, 20000 };
-    uint64_t seed = 1;
-
-    (void)state;
-    skip_where_holes_are_not_cached();
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        uint64_t pages = sizes[i];
-        int fd = make_cold("shapes", pages * page_bytes);
-
-        check_every_way(fd, pages); /* nothing */
-        read_page(fd, 0);
-        check_every_way(fd, pages);
-        read_page(fd, pages - 1);
-        check_every_way(fd, pages);
-        for (int reads = 0; reads < 60; reads++) {
-            seed = seed * 6364136223846793005U + 1442695040888963407U;
-            read_page(fd, (seed >> 33) % pages);
-        }
-        check_every_way(fd, pages);
-        read_pages(fd, pages / 4, pages / 2 + 1);
-        check_every_way(fd, pages);
-        read_pages(fd, 0, pages); /* all */
-        check_every_way(fd, pages);
-        close(fd);
-    }
-}
-
-static void test_runs_of_a_range(void **state)
-{
-    struct verso_inspect_cached_run *runs;
-    size_t count;
-    int fd;
-
-    (void)state;
-    skip_where_holes_are_not_cached();
-    fd = make_cold("range", 3000 * page_bytes);
-    read_pages(fd, 1000, 2000);
-    assert_ok(verso_inspect_cached_runs(fd, 990 * page_bytes + 1, 20 * page_bytes, &runs, &count));
-    assert_int_equal(count, 2);
-    assert_true(runs[0].first_page == 990 && runs[0].page_count == 10 && runs[0].cached == 0);
-    assert_true(runs[1].first_page == 1000 && runs[1].page_count == 11 && runs[1].cached == 1);
-    free(runs);
-    assert_ok(verso_inspect_cached_runs(fd, 1999 * page_bytes, 0, &runs, &count));
-    assert_int_equal(count, 2);
-    assert_true(runs[0].page_count == 1 && runs[1].page_count == 1000);
-    free(runs);
-    assert_ok(verso_inspect_cached_runs(fd, 3000 * page_bytes, 1, &runs, &count));
-    assert_int_equal(count, 0);
-    free(runs);
-    close(fd);
-}
-
-static void test_runs_of_a_vast_hole(void **state)
-{
-    struct verso_inspect_cached_run *runs;
-    const uint64_t pages = (UINT64_C(1) << 42) / page_bytes; /* 4 TiB, page by page it would take half a minute */
-    size_t count;
-    int fd = open(support_path("vast"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    (void)state;
-    assert_true(fd >= 0);
-    if (ftruncate(fd, (off_t)1 << 42) != 0) {
-        close(fd);
-        skip_because("this file system has no files of 4 TiB");
-    }
-    if (!has_cachestat(fd)) {
-        close(fd);
-        skip_because("without cachestat (Linux 6.5) every page must be asked about");
-    }
-    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
-    assert_int_equal(pwrite(fd, "x", 1, (off_t)(pages / 3 * page_bytes)), 1);
-    assert_ok(verso_inspect_cached_runs(fd, 0, 0, &runs, &count));
-    assert_int_equal(count, 3);
-    assert_true(runs[1].first_page == pages / 3 && runs[1].page_count == 1 && runs[1].cached == 1);
-    assert_true(runs[2].page_count == pages - pages / 3 - 1);
-    free(runs);
-    close(fd);
-    unlink(support_path("vast"));
-}
-
-static void test_cachestat_that_stops_meanwhile(void **state)
-{
-    struct verso_inspect_cached_run *runs = (void *)1;
-    size_t count = 7;
-    int fd;
-
-    (void)state;
-    skip_where_holes_are_not_cached();
-    fd = make_cold("stops", 3000 * page_bytes);
-    if (!has_cachestat(fd)) {
-        close(fd);
-        skip_because("this kernel has no cachestat (Linux 6.5)");
-    }
-    read_page(fd, 1500);
-    fake_begin();
-    fake_fail_nth(4, -EIO); /* fstat, whether cachestat works, the whole, its first part */
-    assert_fails(verso_inspect_cached_runs(fd, 0, 0, &runs, &count), -EIO);
-    fake_end();
-    assert_int_equal(fake_held().allocations, 0);
-    assert_int_equal(fake_held().mapped_bytes, 0);
-    assert_true(runs == (void *)1 && count == 7);
-    close(fd);
-}
-
 /* ---- The observer ---- */
 
 /* Frames that the kernel has come to hold for much used. */
@@ -516,20 +288,16 @@ static void test_looking_leaves_the_pages_as_they_were(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        cmocka_unit_test_setup_teardown(test_counts_of_known_pages, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_ranges_in_whole_pages, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_dirty_and_clean, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_an_empty_file, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_refusals_leave_the_outputs, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_mincore_where_cachestat_is_missing, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_mincore_where_a_sandbox_refuses, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_a_descriptor_that_can_only_write, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_a_refused_map_is_a_reason, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_runs_of_every_shape, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_runs_of_a_range, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_runs_of_a_vast_hole, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_cachestat_that_stops_meanwhile, prepare, calm),
-        cmocka_unit_test_setup_teardown(test_looking_leaves_the_pages_as_they_were, prepare, calm),
+        cold_test(test_counts_of_known_pages),
+        cold_test(test_ranges_in_whole_pages),
+        cold_test(test_dirty_and_clean),
+        cold_test(test_an_empty_file),
+        cold_test(test_refusals_leave_the_outputs),
+        cold_test(test_mincore_where_cachestat_is_missing),
+        cold_test(test_mincore_where_a_sandbox_refuses),
+        cold_test(test_a_descriptor_that_can_only_write),
+        cold_test(test_a_refused_map_is_a_reason),
+        cold_test(test_looking_leaves_the_pages_as_they_were),
     };
 
     return run_test_list(list);

@@ -222,10 +222,10 @@ static void test_what_is_no_memory_field(void **state)
         assert_false(field(&memory, lines[i]));
     assert_true(memory.resident == 7);
     for (size_t i = 0; i < 64; i++)
-        strcat(flags, " rd");
+        memcpy(flags + strlen("VmFlags:") + 3 * i, " rd", 4);
     assert_true(field(&memory, flags)); /* as many as the kernel has bits */
     assert_int_equal(strlen(memory.flags), 64 * 3 - 1);
-    strcat(flags, " rd rd rd rd");
+    memcpy(flags + strlen(flags), " rd rd rd rd", 13);
     assert_false(field(&memory, flags)); /* refused, not cut */
 }
 
