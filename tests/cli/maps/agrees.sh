@@ -1,16 +1,18 @@
-# Table and JSON say of a sleeping process what /proc says, read here by other means; the ladder has its addresses.
-sleep 1000 &
-trap 'kill %1' EXIT
-while [[ $(readlink /proc/$!/exe) == *bash* ]]; do read -rt 0.01 <> <(:); done
-verso maps $! >text || echo "exit $?"
-verso maps --json $! >json || echo "exit $?"
-python3 - $! <<'END'
+# Table and JSON say of a waiting process what /proc says, read here by other means; the ladder has its addresses.
+coproc cat
+echo >&"${COPROC[1]}"
+read -ru "${COPROC[0]}" # it answers, so all its libraries are mapped
+pid=$COPROC_PID
+trap 'kill "$pid"' EXIT
+verso maps "$pid" >text || echo "exit $?"
+verso maps --json "$pid" >json || echo "exit $?"
+python3 - "$pid" <<'END'
 import json, re, sys
 maps = [line.rstrip("\n").split(None, 5) for line in open(f"/proc/{sys.argv[1]}/maps")]
 smaps = open(f"/proc/{sys.argv[1]}/smaps").read()
 sizes = [int(value) for value in re.findall(r"^Rss: +(\d+) kB", smaps, re.M)]
 answer = json.load(open("json"))
-assert answer["schema"] == 1 and answer["command"] == "sleep" and answer["source"] == "/proc/PID/smaps"
+assert answer["schema"] == 1 and answer["command"] == "cat" and answer["source"] == "/proc/PID/smaps"
 assert len(answer["mappings"]) == len(maps)
 for mapping, line, kib in zip(answer["mappings"], maps, sizes):
     name = line[5] if len(line) > 5 else ""

@@ -6,7 +6,8 @@ if ! nobody "$(command -v verso)" --version >version 2>/dev/null; then
     echo "nobody may not run the built command" >&2
     exit 77
 fi
-sleep 1000 &
-trap 'kill %1' EXIT
-nobody "$(command -v verso)" maps $! 2>&1 | sed 's|/proc/[0-9]*|/proc/PID|'
+coproc cat
+pid=$COPROC_PID
+trap 'kill "$pid"' EXIT
+nobody "$(command -v verso)" maps "$pid" 2>&1 | sed 's|/proc/[0-9]*|/proc/PID|'
 nobody "$(command -v verso)" maps self --no-ladder | grep -c '^total'

@@ -1,8 +1,10 @@
 # Sizes come largest first, names by their letters, addresses lowest first.
-sleep 1000 &
-trap 'kill %1' EXIT
-while [[ $(readlink /proc/$!/exe) == *bash* ]]; do read -rt 0.01 <> <(:); done
-python3 - $! <<'END'
+coproc cat
+echo >&"${COPROC[1]}"
+read -ru "${COPROC[0]}" # it answers, so all its libraries are mapped
+pid=$COPROC_PID
+trap 'kill "$pid"' EXIT
+python3 - "$pid" <<'END'
 import json, subprocess, sys
 def ask(*options):
     command = ["verso", "maps", sys.argv[1], *options]
@@ -12,7 +14,6 @@ keys = {
     "address": lambda row: int(row["start"], 16),
     "size": lambda row: -row["bytes"],
     "resident": lambda row: -row["memory"]["resident_bytes"],
-    "private": lambda row: -row["memory"]["private_clean_bytes"] - row["memory"]["private_dirty_bytes"],
     "dirty": lambda row: -row["memory"]["private_dirty_bytes"] - row["memory"]["shared_dirty_bytes"],
     "name": lambda row: row["name"].encode(),
 }
