@@ -28,7 +28,7 @@ static uint8_t *read_whole(const char *folder, const char *name, size_t *out_byt
     char path[4096];
     uint8_t *data;
     FILE *file;
-    long bytes;
+    long bytes = -1;
 
     if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
         die(folder);
