@@ -100,7 +100,7 @@ static const char *why_small(enum verso_map_kind kind, bool was_cached)
                    : "the kernel found no huge page for the copy";
     if (kind == VERSO_MAP_KIND_FILE)
         return was_cached ? "the file was in the page cache before, in smaller pages, which stay until they are evicted"
-                          : "this file system brought the file in by smaller pages";
+                          : "the file's pages came small: its file system has no huge ones, or this process gets none";
     return is_switched_off("/sys/kernel/mm/transparent_hugepage/enabled")
                ? "transparent huge pages are off: /sys/kernel/mm/transparent_hugepage/enabled says never"
                : "the kernel found no huge page, or gives none to this process";
