@@ -16,6 +16,7 @@
 /* Every subcommand, in the order of help. */
 #define COMMAND_LIST(X) \
     X(watch)            \
+    X(cache)            \
     X(maps)             \
     X(doctor)
 
@@ -100,5 +101,8 @@ bool parse_bytes(const char *text, uint64_t *out_bytes);
 /* realloc() of @count things of @bytes, that ends the program with one clear line when there is no memory. Keeps errno.
  */
 void *allocate(void *old, size_t count, size_t bytes);
+
+/* A copy of @text, by allocate(). Caller frees. */
+char *copy_of(const char *text);
 
 #endif

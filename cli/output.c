@@ -28,11 +28,13 @@ void output_command_set(const char *name)
 
 static void message(const char *format, va_list arguments)
 {
+    fflush(stdout);    /* so that data and messages come in order where both go to one place */
+    flockfile(stderr); /* threads complain one after the other */
     progress_hide();
-    fflush(stdout); /* so that data and messages come in order where both go to one place */
     fprintf(stderr, command_name ? "verso %s: " : "verso: ", command_name);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
+    funlockfile(stderr);
 }
 
 int trouble(const char *format, ...)
@@ -79,6 +81,13 @@ void *allocate(void *old, size_t count, size_t bytes)
     }
     errno = error;
     return memory;
+}
+
+char *copy_of(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+
+    return memcpy(allocate(NULL, bytes, 1), text, bytes);
 }
 
 /* ---- Names and numbers ---- */
@@ -168,16 +177,17 @@ void json_set_name(json_t *object, const char *key, const char *name)
     char *escaped, *mark;
     size_t mark_bytes = strlen(key) + sizeof("_escaped");
 
-    if (!text) {
-        escaped = name_shown(name);
-        text = must(json_string(escaped));
-        mark = allocate(NULL, mark_bytes, 1);
-        (void)snprintf(mark, mark_bytes, "%s_escaped", key);
-        json_object_set_new(object, mark, json_true());
-        free(mark);
-        free(escaped);
+    if (text) {
+        json_object_set_new(object, key, text);
+        return;
     }
-    json_object_set_new(object, key, text);
+    escaped = name_shown(name);
+    json_object_set_new(object, key, must(json_string(escaped)));
+    free(escaped);
+    mark = allocate(NULL, mark_bytes, 1);
+    (void)snprintf(mark, mark_bytes, "%s_escaped", key);
+    json_object_set_new(object, mark, json_true());
+    free(mark);
 }
 
 int json_print(json_t *root, int schema)

@@ -22,11 +22,11 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The name of the running command, for messages ("cache"); set by main. */
 void output_command_set(const char *name);
 
-/* A file name as one printable line: bytes that are not printable UTF-8 come as \xNN. Caller frees; never NULL (aborts
- * on no memory). */
+/* A file name as one printable line: bytes that are not printable UTF-8 come as \xNN. Caller frees; never NULL. */
 char *name_shown(const char *name);
 
-/* A file name for JSON: UTF-8 as it is; with other bytes in it, these and backslashes as \xNN with "<key>_escaped": true beside it. */
+/* A file name for JSON: UTF-8 as it is; with other bytes in it, these and backslashes as \xNN, and beside it
+ * "<key>_escaped": true. */
 void json_set_name(json_t *object, const char *key, const char *name);
 
 /* 1536 -> "1.5 KiB" in @text (at least 16 bytes), rounded down; returns @text. */

@@ -17,9 +17,11 @@ static bool line_shown;
 
 void progress_hide(void)
 {
+    flockfile(stderr); /* which guards line_shown, too */
     if (line_shown)
         fputs("\r\033[K", stderr);
     line_shown = false;
+    funlockfile(stderr);
 }
 
 static uint64_t now_ns(void)
@@ -46,6 +48,7 @@ static void show(const struct progress *progress, uint64_t done, uint64_t passed
     char done_text[32], total_text[32], rate_text[32];
     double rate = (double)done / ((double)passed_ns / (double)SECOND_NS);
 
+    flockfile(stderr);
     fprintf(stderr, "\r\033[K%s: %s", progress->what, amount(progress, done, done_text));
     if (progress->total)
         fprintf(stderr, " of %s (%u %%)", amount(progress, progress->total, total_text),
@@ -58,6 +61,7 @@ static void show(const struct progress *progress, uint64_t done, uint64_t passed
     }
     fflush(stderr);
     line_shown = true;
+    funlockfile(stderr);
 }
 
 void progress_step(struct progress *progress, uint64_t done)
