@@ -108,7 +108,7 @@ static void slot_give_back(uint32_t index)
     uint64_t next;
 
     do {
-        atomic_store(&slot_at(index)->next_free, (uint32_t)head);
+        atomic_store_explicit(&slot_at(index)->next_free, (uint32_t)head, memory_order_relaxed); /* shown by the head */
         next = ((head >> 32) + 1) << 32 | (index + 1);
     } while (!atomic_compare_exchange_weak(&free_head, &head, next));
 }
@@ -128,7 +128,9 @@ static void slot_fill(struct slot *slot, struct verso__guard_range *range)
 
 static void slot_empty(struct slot *slot)
 {
-    atomic_fetch_add_explicit(&slot->version, 1, memory_order_release);
+    uint32_t version = atomic_load_explicit(&slot->version, memory_order_relaxed); /* one thread at a time writes it */
+
+    atomic_store_explicit(&slot->version, version + 1, memory_order_release);
 }
 
 void verso__guard_range_init(struct verso__guard_range *range)

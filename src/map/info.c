@@ -25,10 +25,11 @@ void verso_map_close(struct verso_map *map)
     verso__guard_range_drop(&map->range);
     if (map->base && !map->sealed)
         (void)verso__os_unmap(map->base, map->span_bytes);
-    verso__map_lease_drop(map);
+    if (map->lease_fd >= 0)
+        verso__map_lease_drop(map);
     if (map->fd >= 0)
         verso__os_close(map->fd);
-    free(atomic_load(&map->kernel_path));
+    free(atomic_load_explicit(&map->kernel_path, memory_order_relaxed));
     free(map);
 }
 

@@ -19,6 +19,13 @@
 
 #define SPAN_BYTES_MAX ((uint64_t)8 << 40)
 
+int verso__map_failed(struct verso__map_opening *opening, int code, const char *step, const char *hint)
+{
+    *opening->failure =
+        (struct verso__failure){ .code = code, .step = step, .offset_bytes = VERSO_OFFSET_NONE, .hint = hint };
+    return code;
+}
+
 /* The range in a file whose size can be believed. */
 static int find_range(struct verso__map_opening *opening)
 {
@@ -60,8 +67,8 @@ static int lay_out(struct verso__map_opening *opening, struct verso_map *map, si
         return verso__map_failed(opening, VERSO_E_OVERFLOW, "range",
                                  "it does not fit in this process's memory: slide a window over it (verso/window.h)");
     map->offset_bytes = offset;
-    map->length_bytes = (size_t)opening->length_bytes;
-    map->mapped_bytes = map->length_bytes ? (size_t)bytes : 0;
+    atomic_store_explicit(&map->length_bytes, (size_t)opening->length_bytes, memory_order_relaxed); /* not yet shared */
+    atomic_store_explicit(&map->mapped_bytes, opening->length_bytes ? (size_t)bytes : 0, memory_order_relaxed);
     return 0;
 }
 
@@ -209,7 +216,8 @@ static int finish(struct verso__map_opening *opening, struct verso_map *map)
     const char *step = "", *hint = NULL;
     int r;
 
-    if (map->kind != VERSO_MAP_KIND_BUFFER)
+    if (map->kind != VERSO_MAP_KIND_BUFFER &&
+        ((map->flags & VERSO_MAP_HUGE) || map->granule_bytes > verso__os_page_bytes()))
         verso__map_huge_ask(map);
     r = verso__map_dress(map, map->base, map->mapped_bytes, &step, &hint);
     if (r < 0) {
@@ -239,7 +247,7 @@ static int take_rung(struct verso__map_opening *opening, struct verso_map *map)
     int r;
 
     map->stability = opening->options.stability;
-    if (map->length_bytes == 0)
+    if (map->length_bytes == 0 || map->stability == VERSO_MAP_RAW)
         return 0;
     r = verso__map_stability_source(map, opening->fd, &opening->options, &opening->source_fd, opening->failure);
     if (r < 0 || opening->source_fd < 0)
@@ -281,7 +289,7 @@ static void drop_room(struct verso_map *map)
     map->base = NULL;
 }
 
-static int read_in(struct verso__map_opening *opening, struct verso_map *map)
+__attribute__((cold)) static int read_in(struct verso__map_opening *opening, struct verso_map *map)
 {
     bool reserved;
     int r;
@@ -336,10 +344,11 @@ static struct verso_map *new_map(const struct verso__map_opening *opening)
 {
     const char *path = opening->path ? opening->path : "";
     size_t path_bytes = strlen(path) + 1;
-    struct verso_map *map = calloc(1, sizeof(*map) + path_bytes);
+    struct verso_map *map = malloc(sizeof(*map) + path_bytes); /* calloc() would pass by the thread's own cache */
 
     if (!map)
         return NULL;
+    memset(map, 0, sizeof(*map));
     map->path = memcpy(map + 1, path, path_bytes);
     map->path_is_name = opening->path != NULL;
     map->fd = map->lease_fd = -1;
@@ -390,7 +399,7 @@ static int make_map(struct verso__map_opening *opening, struct verso_map **out_m
 }
 
 /* Only a failure is worth a system call for the name of a descriptor. */
-static int report(const struct verso__map_opening *opening)
+__attribute__((cold)) static int report(const struct verso__map_opening *opening)
 {
     struct verso__failure failure = *opening->failure;
     char name[PATH_MAX];
@@ -404,11 +413,17 @@ static int report(const struct verso__map_opening *opening)
 static int open_map(const char *path, int fd, const struct verso_map_options *given, struct verso_map **out_map)
 {
     struct verso__failure failure = { 0 };
-    struct verso__map_opening opening = {
-        .options = VERSO_MAP_OPTIONS_INIT, .path = path, .fd = fd, .source_fd = -1, .failure = &failure
-    };
+    struct verso__map_opening opening; /* field by field: clearing all of it showed in the cost of a small map */
     int r;
 
+    opening.options = (struct verso_map_options)VERSO_MAP_OPTIONS_INIT;
+    opening.path = path;
+    opening.fd = fd;
+    opening.fd_is_own = false;
+    opening.source_fd = -1;
+    opening.made_file = false;
+    opening.grown_to = 0;
+    opening.failure = &failure;
     r = verso__map_options_take(&opening, given);
     if (r == 0 && path)
         r = verso__map_open_name(&opening);

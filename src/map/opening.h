@@ -22,13 +22,12 @@ struct verso__map_opening {
     struct verso__failure *failure; /* all but the path */
 };
 
-/* Notes a failure, answers its code. Step and hint are literals; a NULL hint takes the code's own. */
-static inline int verso__map_failed(struct verso__map_opening *opening, int code, const char *step, const char *hint)
-{
-    *opening->failure =
-        (struct verso__failure){ .code = code, .step = step, .offset_bytes = VERSO_OFFSET_NONE, .hint = hint };
-    return code;
-}
+/*
+ * Notes a failure, answers its code. Step and hint are literals; a NULL hint takes the code's own. Cold: so the compiler
+ * keeps what leads here out of the way of an open that goes well, where every cache line of code counts.
+ */
+__attribute__((cold)) int verso__map_failed(struct verso__map_opening *opening, int code, const char *step,
+                                            const char *hint);
 
 /* options.c: takes over what the caller wants (NULL: the defaults) and refuses what contradicts itself. */
 int verso__map_options_take(struct verso__map_opening *opening, const struct verso_map_options *given);
@@ -40,7 +39,7 @@ int verso__map_open_name(struct verso__map_opening *opening);
 int verso__map_grow_file(struct verso__map_opening *opening, uint64_t bytes);
 
 /* name.c: after a failure: the file that was made is removed, the one that was grown gets its size back. */
-void verso__map_undo_file(struct verso__map_opening *opening);
+__attribute__((cold)) void verso__map_undo_file(struct verso__map_opening *opening);
 
 /*
  * buffer.c: reads the range of what can't be mapped into private memory. Sets base, length, mapped, span and kind; for

@@ -24,6 +24,8 @@ int verso__map_place(const struct verso_map *map, int fd, uint64_t file_offset, 
     return r;
 }
 
+#define FLAGS_OF_PAGES (unsigned)(VERSO_MAP_NO_CORE | VERSO_MAP_NO_FORK | VERSO_MAP_LOCK | VERSO_MAP_POPULATE)
+
 /* One flag's wish, and what to say when it is refused. */
 static int dress(int r, const char *step, const char *hint, const char **out_step, const char **out_hint)
 {
@@ -38,7 +40,7 @@ int verso__map_dress(struct verso_map *map, void *address, size_t bytes, const c
 {
     int r = 0;
 
-    if (bytes == 0)
+    if (bytes == 0 || !(map->flags & FLAGS_OF_PAGES))
         return 0;
     if (map->flags & VERSO_MAP_NO_CORE)
         r = dress(verso__os_advise(address, bytes, VERSO__OS_ADVICE_NO_CORE), "madvise", NULL, out_step, out_hint);
@@ -66,9 +68,10 @@ int verso__map_watch(struct verso_map *map)
     range->start = start;
     range->end = end;
     range->file_offset_bytes = verso__map_base_offset(map);
-    atomic_store(&range->substitute, (map->flags & VERSO_MAP_SUBSTITUTE) != 0);
-    atomic_store(&range->fd, map->flags & VERSO_MAP_SUBSTITUTE ? map->fd : -1);
-    atomic_store(&range->access, map->access);
+    /* Relaxed: adding the range is what shows it to others. */
+    atomic_store_explicit(&range->substitute, (map->flags & VERSO_MAP_SUBSTITUTE) != 0, memory_order_relaxed);
+    atomic_store_explicit(&range->fd, map->flags & VERSO_MAP_SUBSTITUTE ? map->fd : -1, memory_order_relaxed);
+    atomic_store_explicit(&range->access, map->access, memory_order_relaxed);
     r = verso__guard_range_add(range);
     map->watched = r == 0;
     return r;

@@ -130,7 +130,9 @@ int verso__os_allocate(int fd, uint64_t offset, uint64_t bytes);
 /* Gives back the space of [offset, offset + bytes), which then reads as zeros; the size stays. */
 int verso__os_punch(int fd, uint64_t offset, uint64_t bytes);
 
-/* The first hole at or after @offset; the file's end counts as one. -EOPNOTSUPP or -EINVAL where holes can't be seen.
+/*
+ * The first hole at or after @offset; the file's end counts as one. -ENXIO past the end; -EOPNOTSUPP or -EINVAL where
+ * holes can't be seen. Both move the position of @fd's open file: reopen a caller's.
  */
 int verso__os_next_hole(int fd, uint64_t offset, uint64_t *out_offset);
 
@@ -305,8 +307,8 @@ enum verso__os_fault_cause {
 
 struct verso__os_fault {
     enum verso__os_fault_cause cause;
-    void *address; /* the byte whose access failed (page-granular for some causes) */
-    uintptr_t *pc; /* the program counter; what is stored here is where execution goes on */
+    void *address;       /* the byte whose access failed (page-granular for some causes) */
+    uintptr_t *pc;       /* the program counter; what is stored here is where execution goes on */
     const void *context; /* for verso__os_fault_leave() */
 };
 

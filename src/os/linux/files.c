@@ -307,20 +307,12 @@ int verso__os_punch(int fd, uint64_t offset, uint64_t bytes)
     return r < 0 ? -errno : 0;
 }
 
-/* lseek moves the descriptor's position, which is shared with whoever gave it; put it back. */
 static int seek_to(int fd, uint64_t offset, int whence, uint64_t *out_offset)
 {
-    off_t before = lseek(fd, 0, SEEK_CUR);
-    off_t found;
-    int error;
+    off_t found = lseek(fd, (off_t)offset, whence);
 
-    if (before < 0)
-        return -errno;
-    found = lseek(fd, (off_t)offset, whence);
-    error = errno;
-    (void)lseek(fd, before, SEEK_SET);
     if (found < 0)
-        return -error;
+        return -errno;
     *out_offset = (uint64_t)found;
     return 0;
 }

@@ -352,7 +352,7 @@ static void test_allocate_on_a_full_ext4(void **state)
     full_disk(directory, 64 << 20);
 }
 
-static void test_holes_are_found_and_the_position_stays(void **state)
+static void test_holes_are_found(void **state)
 {
     size_t page = verso__os_page_bytes();
     uint64_t at = 99;
@@ -362,7 +362,6 @@ static void test_holes_are_found_and_the_position_stays(void **state)
     (void)state;
     assert_int_equal(verso__os_truncate(fd, 1 << 20), 0);
     assert_int_equal(verso__os_write_at(fd, 512 << 10, "x", 1, &done), 0);
-    assert_int_equal(lseek(fd, 7, SEEK_SET), 7);
     assert_int_equal(verso__os_next_hole(fd, 0, &at), 0);
     assert_true(at >= page && at <= 512 << 10);
     assert_int_equal(verso__os_next_data(fd, 256 << 10, &at), 0);
@@ -370,7 +369,6 @@ static void test_holes_are_found_and_the_position_stays(void **state)
     at = 99;
     assert_int_equal(verso__os_next_data(fd, (512 << 10) + 65536, &at), -ENXIO);
     assert_int_equal(at, 99);
-    assert_int_equal(lseek(fd, 0, SEEK_CUR), 7);
     verso__os_close(fd);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     assert_int_equal(verso__os_next_hole(ends[0], 0, &at), -ESPIPE);
@@ -518,7 +516,7 @@ int main(void)
         cmocka_unit_test(test_allocate_gives_space_or_says_so),
         cmocka_unit_test(test_allocate_on_a_full_tmpfs),
         cmocka_unit_test(test_allocate_on_a_full_ext4),
-        cmocka_unit_test(test_holes_are_found_and_the_position_stays),
+        cmocka_unit_test(test_holes_are_found),
         cmocka_unit_test(test_sync_of_what_can_and_what_cannot),
         cmocka_unit_test(test_clone_is_a_file_of_its_own),
         cmocka_unit_test(test_clone_is_refused_across_file_systems),
