@@ -35,6 +35,7 @@ struct reading {
     size_t room;         /* from base */
     size_t lead;
     size_t filled; /* from base + lead */
+    bool has_ended;
 };
 
 /* ---- Reading -------------------------------------------------------------------------------------------------- */
@@ -67,12 +68,18 @@ static int read_stream(const struct reading *reading, void *to, size_t bytes, si
     return r;
 }
 
-/* The next bytes of the range; *out_done 0: the end. -ESPIPE: it is a stream after all. */
-static int read_next(const struct reading *reading, void *to, size_t bytes, size_t *out_done)
+/* The next bytes of the range, and whether they are the last. -ESPIPE: it is a stream after all. */
+static int read_next(struct reading *reading, void *to, size_t bytes, size_t *out_done)
 {
+    int r;
+
     if (reading->is_stream)
-        return read_stream(reading, to, bytes, out_done);
-    return verso__os_read_at(reading->fd, reading->offset + reading->filled, to, bytes, out_done);
+        r = read_stream(reading, to, bytes, out_done);
+    else
+        r = verso__os_read_at(reading->fd, reading->offset + reading->filled, to, bytes, out_done);
+    if (r == 0)
+        reading->has_ended = reading->is_stream ? *out_done == 0 : *out_done < bytes;
+    return r;
 }
 
 /* Reads a stream up to the range, which counts towards the limit. VERSO_E_RANGE when it ends before. */
@@ -145,13 +152,15 @@ static int stretch_room(struct reading *reading, size_t room)
     return 0;
 }
 
-static int make_room(struct reading *reading)
+static int make_room(struct reading *reading, size_t more)
 {
     uint64_t first = verso__os_page_bytes() + (reading->at ? CHUNK_BYTES : FIRST_ROOM_BYTES);
     uint64_t room = reading->room ? (uint64_t)reading->room * 2 : first;
 
     if (reading->wanted)
         room = (uint64_t)reading->lead + reading->wanted;
+    else if (reading->has_ended)
+        room = (uint64_t)reading->lead + reading->filled + more;
     if (!verso__round_up(room, verso__os_page_bytes(), &room) || room > PTRDIFF_MAX)
         return -ENOMEM;
     return reading->room ? stretch_room(reading, (size_t)room) : map_room(reading, (size_t)room);
@@ -170,35 +179,37 @@ static void give_up(struct reading *reading)
  * Where there is no room, bytes go to the stack first: so nothing at all (/dev/null, an empty file) costs no memory,
  * and what just fits is not refused for want of room to see its end in.
  */
-static int read_into_new_room(struct reading *reading, size_t want, size_t *out_done)
+static int read_into_new_room(struct reading *reading, size_t want)
 {
     unsigned char chunk[CHUNK_BYTES];
+    size_t done;
     int r;
 
-    r = read_next(reading, chunk, want < sizeof(chunk) ? want : sizeof(chunk), out_done);
-    if (r < 0 || *out_done == 0)
+    r = read_next(reading, chunk, want < sizeof(chunk) ? want : sizeof(chunk), &done);
+    if (r < 0 || done == 0)
         return r;
-    r = make_room(reading);
-    if (r == 0)
-        memcpy(reading->base + reading->lead + reading->filled, chunk, *out_done);
-    return r;
+    r = make_room(reading, done);
+    if (r < 0)
+        return r;
+    memcpy(reading->base + reading->lead + reading->filled, chunk, done);
+    reading->filled += done;
+    return 0;
 }
 
 static int read_to_end(struct reading *reading)
 {
     size_t target = reading->wanted ? reading->wanted : reading->limit + 1; /* one more: to see that it is too large */
-    size_t done = 1;
     int r = 0;
 
-    while (r == 0 && done > 0 && reading->filled < target) {
-        size_t used = reading->lead + reading->filled, want = target - reading->filled;
+    while (r == 0 && !reading->has_ended && reading->filled < target) {
+        size_t used = reading->lead + reading->filled, want = target - reading->filled, done = 0;
 
-        if (used >= reading->room)
-            r = read_into_new_room(reading, want, &done);
-        else
+        if (used >= reading->room) {
+            r = read_into_new_room(reading, want);
+        } else {
             r = read_next(reading, reading->base + used, (size_t)verso__min_u64(want, reading->room - used), &done);
-        if (r == 0)
             reading->filled += done;
+        }
     }
     return r;
 }
