@@ -33,24 +33,31 @@ VERSO_BEGIN_DECLS
 struct verso_map;
 
 enum verso_map_flags {
-    VERSO_MAP_WRITE = 1 << 0,     /* shared: stores reach the file. The file must be open (or openable) for both. */
-    VERSO_MAP_PRIVATE = 1 << 1,   /* copy-on-write: stores stay in this process; the file may be read-only */
-    VERSO_MAP_EXEC = 1 << 2,      /* readable and executable; with WRITE or PRIVATE refused: VERSO_E_WX */
-    VERSO_MAP_CREATE = 1 << 3,    /* make the file (mode 0600 unless given) when it is not there; with WRITE only */
+    /* Shared: stores reach the file, which must be open (or openable) for reading and writing. Holes in the range are
+     * given disk space first, so that no store meets a full disk; see SPARSE. */
+    VERSO_MAP_WRITE = 1 << 0,
+    VERSO_MAP_PRIVATE = 1 << 1, /* copy-on-write: stores stay in this process; the file may be read-only */
+    VERSO_MAP_EXEC = 1 << 2,    /* readable and executable; with WRITE or PRIVATE refused: VERSO_E_WX */
+    /* With WRITE: make the file (mode 0600 unless given) when it is not there, and as long as offset and length say
+     * when it is shorter. When open fails in the end, the file is as it was: not there, or so long as before. */
+    VERSO_MAP_CREATE = 1 << 3,
     VERSO_MAP_EXCLUSIVE = 1 << 4, /* with CREATE: -EEXIST when it is there; never follows a link */
     VERSO_MAP_NOFOLLOW = 1 << 5,  /* -ELOOP when the last part of the path is a symbolic link */
-    VERSO_MAP_GROW = 1 << 6, /* reserve address space so that verso_map_resize() keeps the address; implies KEEP_FD */
-    VERSO_MAP_SPARSE =
-        1 << 7, /* with WRITE: leave holes; a store into one may meet a full disk (SIGBUS, see guard.h) */
-    VERSO_MAP_KEEP_FD = 1 << 8, /* keep a descriptor, so that sync, residency and resize need not open the file again */
+    /* Reserve address space, so that verso_map_resize() keeps the address; implies KEEP_FD. */
+    VERSO_MAP_GROW = 1 << 6,
+    /* With WRITE: leave holes; a store into one may meet a full disk (SIGBUS, see guard.h). */
+    VERSO_MAP_SPARSE = 1 << 7,
+    /* Keep a descriptor, so that sync, residency and resize need not open the file again. */
+    VERSO_MAP_KEEP_FD = 1 << 8,
     VERSO_MAP_SUBSTITUTE = 1 << 9, /* a fault becomes zeros (guard.h); needs an installed guard; implies KEEP_FD */
-    VERSO_MAP_POPULATE = 1 << 10,  /* bring the pages in now; failures are errors of open */
+    VERSO_MAP_POPULATE = 1 << 10,  /* bring the pages in now, for reading; failures are errors of open */
     VERSO_MAP_LOCK = 1 << 11,      /* and keep them in */
-    VERSO_MAP_HUGE =
-        1 << 12, /* huge pages where they can be had: hugetlb, else THP, else base; verso_map_info() says */
+    /* Huge pages where they can be had: hugetlb, else THP, else base; verso_map_info() says. */
+    VERSO_MAP_HUGE = 1 << 12,
     VERSO_MAP_NO_CORE = 1 << 13, /* leave it out of core dumps */
     VERSO_MAP_NO_FORK = 1 << 14, /* a child does not get it */
-    VERSO_MAP_DURABLE = 1 << 15, /* DAX: stores are durable without sync (MAP_SYNC); VERSO_E_UNSUPPORTED elsewhere */
+    /* With WRITE, on DAX: stores are durable without sync (MAP_SYNC); VERSO_E_UNSUPPORTED elsewhere. */
+    VERSO_MAP_DURABLE = 1 << 15,
 };
 
 /*
@@ -61,8 +68,8 @@ enum verso_map_flags {
 enum verso_map_stability {
     VERSO_MAP_RAW = 0,     /* default: the file itself; it may change or be cut at any time */
     VERSO_MAP_GUARDED = 1, /* the file itself; cuts and I/O errors become zeros and a torn mark (SUBSTITUTE) */
-    VERSO_MAP_LEASED =
-        2, /* the file itself; writers wait until you settle, or the system's lease-break-time runs out */
+    /* The file itself; writers wait until you settle, or the system's lease-break-time runs out. */
+    VERSO_MAP_LEASED = 2,
     VERSO_MAP_SNAPSHOT = 3, /* a reflink: same blocks, own file; nobody else can reach it. Instant on xfs and btrfs */
     VERSO_MAP_COPY = 4,     /* a sealed copy in memory: nobody can change it, not even this process */
 };
@@ -70,11 +77,13 @@ enum verso_map_stability {
 /* What to map and how. Start from VERSO_MAP_OPTIONS_INIT; 0 always means "the default". */
 struct verso_map_options {
     size_t struct_bytes;     /* set by the INIT macro; lets this struct grow */
-    uint64_t offset_bytes;   /* first byte wanted; any, need not be page-aligned */
+    uint64_t offset_bytes;   /* first byte wanted; any, need not be page-aligned. Of a stream: from where it stands */
     uint64_t length_bytes;   /* 0: up to the end of the file */
-    uint64_t span_bytes;     /* with GROW: address space to reserve; 0: 1/16 of the address space, at most 8 TiB */
+    uint64_t span_bytes;     /* with GROW: address space to reserve, at least the length; 0: 1/16 of the address space,
+                                at most 8 TiB, and less where that much is not allowed (ulimit -v) */
     uint64_t copy_bytes_max; /* most to copy for COPY, or to read in of a pipe or device; 0: 1 GiB */
-    void *address;      /* exactly there, page-aligned like the offset, only where nothing stands; NULL: anywhere */
+    void *address;      /* where the first byte is to be, with the same remainder by the page size as the offset; only
+                           where nothing stands; NULL: anywhere */
     const char *name;   /* shown in /proc/PID/maps for memory without a file; NULL: "verso" */
     unsigned flags;     /* enum verso_map_flags */
     unsigned stability; /* enum verso_map_stability: the lowest rung accepted */
@@ -93,13 +102,24 @@ struct verso_map_options {
  * @out_map:             the new map; untouched on error
  *
  * Units:   bytes. Pages are an inside matter; you see exactly the range you asked for.
+ * What the kernel can't map (pipes, sockets, terminals, most devices, /proc, /sys) is read into private memory; a
+ * stream is read up to the end of the range and no further. Opening never waits for a FIFO's other end without regard
+ * to timeout_ms.
+ *
+ * On a file system that never overwrites in place (btrfs; blocks shared by reflink), storing to a page takes new space
+ * whatever was given before; there WRITE can't promise that a disk filled later is met in a call only. See guard.h.
+ *
  * Owns:    you own *out_map until verso_map_close(). @path, @fd and @options are borrowed; @fd stays yours, open and,
- *          for mapped files, at its position.
+ *          for what has positions, at its position. The mapping uses @fd's open file: of a write-back error either your
+ *          fsync(@fd) or verso_map_sync() is told, whichever asks first.
  * Errors:  VERSO_E_OPTIONS, VERSO_E_WX; VERSO_E_RANGE (offset or length past the end, or past what a pipe gave);
- *          VERSO_E_OVERFLOW; VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); -EISDIR; -EEXIST (something
- *          stands at address, or EXCLUSIVE); -ENOSPC (holes of a file opened for writing could not be given disk
- *          space); VERSO_E_UNSUPPORTED (no rung at or above stability could be had); VERSO_E_GUARD (SUBSTITUTE without
- *          the guard); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise.
+ *          VERSO_E_OVERFLOW (past 2^63, or more than this process can address: see window.h); VERSO_E_SPAN (span_bytes
+ *          smaller than the range); VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); VERSO_E_NOT_MAPPED (WRITE
+ *          or EXEC on what can only be read in); -EISDIR; -EEXIST (something stands at address, or EXCLUSIVE); -ENOSPC
+ *          (holes of a file opened for writing could not be given disk space); VERSO_E_UNSUPPORTED (no rung at or above
+ *          stability could be had; no DAX for DURABLE); VERSO_E_GUARD (SUBSTITUTE without the guard); VERSO_E_TORN
+ *          (POPULATE met the end of a file that was just cut, or an I/O error); -EACCES (also a descriptor that is not
+ *          open for what is asked); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise, mlock.
  * Threads: any. Many threads may use one map; open, resize, remap, refresh, settle and close are for one at a time.
  * Source:  mmap(2) ERRORS and NOTES; POSIX.1-2017 mmap.
  */
@@ -122,6 +142,8 @@ VERSO_API void verso_map_close(struct verso_map *map);
 /**
  * verso_map_data()  - the first byte of the range; never NULL. Writable only with WRITE or PRIVATE.
  * verso_map_bytes() - how many bytes there are
+ *
+ * An empty map's pointer marks where bytes would be; reading there is a fault (SIGSEGV).
  *
  * Owns:    the map. Valid until close; stable across resize with GROW.
  * Errors:  none.
@@ -185,9 +207,11 @@ VERSO_API int verso_map_info(const struct verso_map *map, struct verso_map_info 
  * never a SIGBUS later; SPARSE maps only set the size. Shrinking cuts the file. With GROW the address stays; without it
  * the map may move: fetch verso_map_data() again. On failure size, address and content are as before.
  *
- * Errors:  VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED; VERSO_E_SPAN; VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC,
- *          -EDQUOT, -EFBIG; VERSO_E_RANGE (the map ends before the file does: it can't be the one to resize it);
- *          -ENOMEM.
+ * Errors:  VERSO_E_READ_ONLY (also PRIVATE maps); VERSO_E_NOT_MAPPED; VERSO_E_SPAN (the span is used up; or, at a fixed
+ *          address without GROW, something stands behind it); VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC, -EDQUOT,
+ *          -EFBIG (also RLIMIT_FSIZE, without its signal); VERSO_E_RANGE (the map ends before the file does: it can't be
+ *          the one to resize it); VERSO_E_UNSUPPORTED (a device has the size it has); -EPERM (the map or the file is
+ *          sealed); -ENOMEM, -EAGAIN (also of LOCK).
  * Threads: readers of bytes that stay may go on; one resize at a time.
  * Source:  fallocate(2), ftruncate(2), mmap(2).
  */
@@ -195,8 +219,9 @@ VERSO_API VERSO_MUST_CHECK int verso_map_resize(struct verso_map *map, uint64_t 
 
 /* What sync promises. Each includes the ones before. */
 enum verso_map_sync_level {
-    VERSO_MAP_SYNC_START =
-        1,               /* writing has begun; promises nothing; does not wait for the disk (it may for a full queue) */
+    /* Writing has begun, but for pages that were on their way already; promises nothing; does not wait for the disk (it
+     * may for a full queue). */
+    VERSO_MAP_SYNC_START = 1,
     VERSO_MAP_SYNC_DATA, /* these bytes, and the size needed to read them, are on stable storage */
     VERSO_MAP_SYNC_FULL, /* and all metadata, and the file's name in its directory (when opened by path) */
 };
@@ -207,11 +232,12 @@ enum verso_map_sync_level {
  *
  * MS_ASYNC does nothing on Linux (since 2.6.19), so START uses sync_file_range. After the first write-back error the
  * map is *poisoned*: the kernel has dropped the dirty pages' news, a later sync may succeed without the data. Every
- * later call says so.
+ * later call says so. START and FULL need a descriptor: the kept one, or the name while it is still the same file's.
  *
  * Errors:  VERSO_E_POISONED (record.cause: the first error); VERSO_E_RANGE; VERSO_E_READ_ONLY; VERSO_E_NOT_MAPPED
- *          (private maps: their stores never reach a file); VERSO_E_NO_DESCRIPTOR; -EIO, -ENOSPC, -EDQUOT of the
- *          write-back itself.
+ *          (private maps: their stores never reach a file); VERSO_E_NO_DESCRIPTOR; VERSO_E_OPTIONS (no such level);
+ *          VERSO_E_TORN (with SUBSTITUTE: stores into zeros that stand in for lost pages are lost); -EIO, -ENOSPC,
+ *          -EDQUOT of the write-back itself.
  * Threads: any.
  * Source:  msync(2), fsync(2), sync_file_range(2); Rebello et al., "Can Applications Recover from fsync Failures?", ATC
  *          2020.
