@@ -68,6 +68,7 @@ int verso__map_watch(struct verso_map *map)
     range->start = start;
     range->end = end;
     range->file_offset_bytes = verso__map_base_offset(map);
+    range->granule_bytes = map->granule_bytes;
     /* Relaxed: adding the range is what shows it to others. */
     atomic_store_explicit(&range->substitute, (map->flags & VERSO_MAP_SUBSTITUTE) != 0, memory_order_relaxed);
     atomic_store_explicit(&range->fd, map->flags & VERSO_MAP_SUBSTITUTE ? map->fd : -1, memory_order_relaxed);

@@ -338,7 +338,7 @@ int verso__os_fault_is_installed(void);
 /* Zero pages over [address, address + bytes), keeping @access. Async-signal-safe: for substituting torn pages. */
 int verso__os_zero_over(void *address, size_t bytes, unsigned access);
 
-/* The file's size now, or negative. Async-signal-safe. */
+/* A regular file's size now, or negative. Async-signal-safe. */
 int64_t verso__os_file_bytes_now(int fd);
 
 /* ---- Seeing processes and files (inspect) --------------------------------------------------------------------- */

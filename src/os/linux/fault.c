@@ -325,5 +325,7 @@ int64_t verso__os_file_bytes_now(int fd)
 {
     struct stat status;
 
-    return fstat(fd, &status) < 0 ? -errno : (int64_t)status.st_size;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISREG(status.st_mode) ? (int64_t)status.st_size : -EINVAL; /* a device says 0 */
 }
