@@ -63,7 +63,9 @@ enum verso_map_flags {
 /*
  * How safe the content is from others, best last and dearest last. Ask for the lowest rung you accept in
  * options.stability; the map takes the first from there up that this file, file system and privilege allow, and
- * verso_map_info() says which and why.
+ * verso_map_info() says which and why. Memory that was sealed against stores and cuts, what was read in, and nothing at
+ * all are safe as they are. With WRITE only RAW and GUARDED make sense; more is VERSO_E_OPTIONS.
+ * verso_map_stability(7) has what each costs and promises.
  */
 enum verso_map_stability {
     VERSO_MAP_RAW = 0,     /* default: the file itself; it may change or be cut at any time */
@@ -114,12 +116,14 @@ struct verso_map_options {
  *          fsync(@fd) or verso_map_sync() is told, whichever asks first.
  * Errors:  VERSO_E_OPTIONS, VERSO_E_WX; VERSO_E_RANGE (offset or length past the end, or past what a pipe gave);
  *          VERSO_E_OVERFLOW (past 2^63, or more than this process can address: see window.h); VERSO_E_SPAN (span_bytes
- *          smaller than the range); VERSO_E_TOO_LARGE (a pipe gave more than copy_bytes_max); VERSO_E_NOT_MAPPED (WRITE
- *          or EXEC on what can only be read in); -EISDIR; -EEXIST (something stands at address, or EXCLUSIVE); -ENOSPC
- *          (holes of a file opened for writing could not be given disk space); VERSO_E_UNSUPPORTED (no rung at or above
- *          stability could be had; no DAX for DURABLE); VERSO_E_GUARD (SUBSTITUTE without the guard); VERSO_E_TORN
- *          (POPULATE met the end of a file that was just cut, or an I/O error); -EACCES (also a descriptor that is not
- *          open for what is asked); -ETIMEDOUT; -errno of open, fstat, mmap, read, fallocate, madvise, mlock.
+ *          smaller than the range); VERSO_E_TOO_LARGE (more than copy_bytes_max: what a pipe gave, or a COPY);
+ *          VERSO_E_NOT_MAPPED (WRITE or EXEC on what can only be read in); -EISDIR; -EEXIST (something stands at
+ *          address, or EXCLUSIVE); -ENOSPC (holes of a file opened for writing could not be given disk space);
+ *          VERSO_E_UNSUPPORTED (no rung at or above stability could be had; no DAX for DURABLE); VERSO_E_CHANGED (COPY:
+ *          the file was written to each time it was copied, four times); VERSO_E_GUARD (SUBSTITUTE, or GUARDED with
+ *          WRITE, without the guard); VERSO_E_TORN (POPULATE met the end of a file that was just cut, or an I/O error);
+ *          -EACCES (also a descriptor that is not open for what is asked); -ETIMEDOUT; -errno of open, fstat, mmap,
+ *          read, fallocate, madvise, mlock.
  * Threads: any. Many threads may use one map; open, resize, remap, refresh, settle and close are for one at a time.
  * Source:  mmap(2) ERRORS and NOTES; POSIX.1-2017 mmap.
  */
@@ -251,9 +255,9 @@ enum verso_map_advice {
     VERSO_MAP_ADVICE_SEQUENTIAL, /* read far ahead, drop soon */
     VERSO_MAP_ADVICE_WILLNEED,   /* start reading now */
     VERSO_MAP_ADVICE_COLD,       /* first to go under pressure */
-    VERSO_MAP_ADVICE_PAGEOUT,    /* write back and reclaim now */
+    VERSO_MAP_ADVICE_PAGEOUT,    /* write back and reclaim now; what the kernel declines it does not tell */
     VERSO_MAP_ADVICE_DONTNEED,   /* let go of our view; PRIVATE maps lose their stores in it */
-    VERSO_MAP_ADVICE_FREE,       /* buffers and private stores: content may be dropped; -EINVAL on file pages */
+    VERSO_MAP_ADVICE_FREE,       /* what was read in: content may be dropped; -EINVAL on file pages */
     VERSO_MAP_ADVICE_HUGE,
     VERSO_MAP_ADVICE_COLLAPSE, /* huge pages now, if they can be had */
     VERSO_MAP_ADVICE_NO_CORE,
@@ -263,10 +267,12 @@ enum verso_map_advice {
  * verso_map_advise() - say how a range will be used
  *
  * Ranges that change content or residency (DONTNEED, FREE, PAGEOUT, COLD) act on whole pages *inside* the range, so
- * never on a neighbour's bytes; the others on all pages it touches. Length 0: to the end.
+ * never on a neighbour's bytes; the others on all pages it touches. The map's own ends count as page borders. Length 0:
+ * to the end. COLLAPSE is best effort: a refusal changes nothing, and the map works on with small pages.
  *
- * Errors:  VERSO_E_RANGE, VERSO_E_OPTIONS (unknown advice); -errno of madvise: -EINVAL where this kernel or kind of map
- *          has no such advice.
+ * Errors:  VERSO_E_RANGE, VERSO_E_OPTIONS (unknown advice); VERSO_E_NOT_MAPPED (DONTNEED of what was read in, which
+ *          could not be read again); -errno of madvise: -EINVAL where this kernel or kind of map has no such advice, or
+ *          pages are locked that should go (the hint says which).
  * Threads: any; DONTNEED and FREE change what others see.
  * Source:  madvise(2).
  */
@@ -276,12 +282,14 @@ VERSO_API int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uin
 /**
  * verso_map_populate() - bring a range in now, for reading or (writable != 0) for writing
  *
- * Unlike touching, failures are errors. On a kernel without MADV_POPULATE_* (before 5.14) pages are touched under
- * guard.
+ * Unlike touching, failures are errors, and say where. On a kernel without MADV_POPULATE_* (before 5.14) pages are
+ * touched under guard.
  *
- * Errors:  VERSO_E_RANGE, VERSO_E_READ_ONLY; VERSO_E_TORN (past the file's end, I/O error, no space under a hole);
- *          -ENOMEM.
+ * Errors:  VERSO_E_RANGE, VERSO_E_READ_ONLY; VERSO_E_TORN (past the file's end, I/O error, no space under a hole: the
+ *          record has the first bad page's offset in the file, the map is marked torn); VERSO_E_GUARD (on such an old
+ *          kernel, without the guard); -EINVAL (verso_map_protect() has taken the access away); -ENOMEM.
  * Threads: any.
+ * Source:  madvise(2), MADV_POPULATE_READ.
  */
 VERSO_API int verso_map_populate(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int writable);
 
@@ -289,8 +297,13 @@ VERSO_API int verso_map_populate(struct verso_map *map, uint64_t offset_bytes, u
  * verso_map_lock()   - keep a range in memory; @on_fault: from when it is first used, instead of now
  * verso_map_unlock() - let it go
  *
- * Errors:  VERSO_E_RANGE; -ENOMEM, -EAGAIN, -EPERM of mlock2 (the hint names the limit).
+ * On all pages the range touches. A failure leaves nothing locked that was not: where pages could not be brought in
+ * (VERSO_E_TORN, -EAGAIN), nothing of the range.
+ *
+ * Errors:  VERSO_E_RANGE; VERSO_E_TORN (a page can't be brought in); -ENOMEM, -EAGAIN, -EPERM of mlock2 (the hint names
+ *          the limit).
  * Threads: any. Locks do not nest, and are not inherited by fork.
+ * Source:  mlock(2).
  */
 VERSO_API int verso_map_lock(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int on_fault);
 VERSO_API int verso_map_unlock(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes);
@@ -306,9 +319,13 @@ enum verso_map_access {
  * verso_map_protect() - change what may be done with whole pages of the map
  * @offset_bytes, @length_bytes: must start and end on page borders of the file (or at the map's own ends)
  *
- * Errors:  VERSO_E_RANGE (also for borders inside a page); VERSO_E_READ_ONLY (write asked of a read-only shared map);
- *          -EACCES, -ENOMEM of mprotect; -EPERM for a sealed map.
+ * Lasts until remap, refresh or settle put the pages anew: those come with the access the map was opened with.
+ *
+ * Errors:  VERSO_E_RANGE (also for borders inside a page); VERSO_E_OPTIONS (unknown access); VERSO_E_READ_ONLY (write
+ *          asked of a map opened neither with WRITE nor PRIVATE); -EACCES, -ENOMEM of mprotect; -EPERM for a sealed
+ *          map.
  * Threads: any; others fault (SIGSEGV) where they no longer may.
+ * Source:  mprotect(2).
  */
 VERSO_API int verso_map_protect(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes,
                                 enum verso_map_access access);
@@ -317,21 +334,27 @@ VERSO_API int verso_map_protect(struct verso_map *map, uint64_t offset_bytes, ui
  * verso_map_remap() - show another range of the same file
  * @offset_bytes, @length_bytes: in the *file*; length 0: to the end
  *
- * The address stays where the new range fits in the old room, else it may move. On failure the map is as before.
+ * The pages stay at their address where the new range fits in the old room, else they may move: fetch verso_map_data()
+ * again in any case, since the first byte lies in its page as it does in the file. A map opened for writing gets disk
+ * space under the new range, as open does. The torn mark goes. On failure the map is as before.
  *
- * Errors:  VERSO_E_RANGE, VERSO_E_OVERFLOW, VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR, VERSO_E_SPAN (with a fixed
- *          address); -errno of mmap.
+ * Errors:  VERSO_E_RANGE, VERSO_E_OVERFLOW; VERSO_E_NOT_MAPPED (read in, or a COPY); VERSO_E_NO_DESCRIPTOR;
+ *          VERSO_E_SPAN (with a fixed address); -ENOSPC, -EDQUOT; -EPERM for a sealed map; -errno of mmap.
  * Threads: no other thread may use the map meanwhile.
+ * Source:  mmap(2), MAP_FIXED.
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_remap(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes);
 
 /**
  * verso_map_seal() - nobody may unmap, move or re-protect this memory while the process lives (mseal)
  *
- * verso_map_close() then frees all but the memory itself. Resize, remap and protect answer -EPERM.
+ * verso_map_close() then frees all but the memory itself. Resize, remap, refresh and protect answer -EPERM. Sealing
+ * again does nothing.
  *
- * Errors:  VERSO_E_UNSUPPORTED before Linux 6.10 or on 32-bit.
+ * Errors:  VERSO_E_UNSUPPORTED before Linux 6.10 or on 32-bit; VERSO_E_OPTIONS for a map whose pages must stay
+ *          replaceable to keep its promise: SUBSTITUTE, and LEASED until it is settled.
  * Threads: any.
+ * Source:  mseal(2).
  */
 VERSO_API int verso_map_seal(struct verso_map *map);
 
@@ -392,30 +415,37 @@ VERSO_API int verso_map_residency_pages(struct verso_map *map, uint64_t offset_b
 /**
  * verso_map_check() - is the content still what it was promised to be?
  *
- * Errors:  0: yes. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits for the file; call
- *          verso_map_settle(). VERSO_E_POISONED. For RAW and GUARDED file maps the file's size is looked at, too:
- *          VERSO_E_CHANGED when it is smaller than the map.
- * Threads: any. Costs a system call or two.
+ * Errors:  0: yes. VERSO_E_POISONED. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits for
+ *          the file; call verso_map_settle() before fs.lease-break-time (45 s) runs out. VERSO_E_CHANGED: it ran out,
+ *          and the file was written to; or, for RAW and GUARDED maps of files, the file is now smaller than the map
+ *          (the record has its size). -errno of fstat.
+ * Threads: any, but not beside settle, refresh, remap and resize. Costs a system call or two.
  */
 VERSO_API int verso_map_check(struct verso_map *map);
 
 /**
  * verso_map_settle() - keep the content as it is now, and let go of the file
  *
- * For a LEASED map: replaces the file's pages by a private sealed copy at the same address, then gives the lease up.
+ * For a LEASED map: replaces the file's pages by a private sealed copy at the same address, then gives the lease up. It
+ * is a COPY from then on; a kept descriptor becomes the copy's. Private stores are kept.
  *
- * Errors:  VERSO_E_NOT_MAPPED (nothing to settle); VERSO_E_TORN; -ENOMEM.
+ * Errors:  VERSO_E_NOT_MAPPED (not leased: nothing to settle); VERSO_E_TORN (part of it can't be read); VERSO_E_CHANGED
+ *          (the time ran out, and the file was written to: what it held is lost); -EFAULT (PRIVATE: verso_map_protect()
+ *          has made a part unreadable); -ENOMEM. After these the map is as before. -errno of mlock2 and madvise for its
+ *          flags: it is settled all the same.
  * Threads: readers may go on; the bytes do not change under them.
+ * Source:  fcntl(2), leases and file sealing; memfd_create(2).
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_settle(struct verso_map *map);
 
 /**
  * verso_map_refresh() - take the file as it is now, after it was torn
  *
- * Puts file pages back where zeros were substituted, clears the torn mark. The size of the map stays as the caller
- * knows it; where the file is still shorter, the mark comes back at the next fault.
+ * Puts file pages back from the first torn one on, clears the torn mark; private stores before it stay. A map that is
+ * not torn is left alone. The size of the map stays as the caller knows it; where the file is still shorter, the mark
+ * comes back at the next fault. A map opened for writing gets disk space under what the file has by now.
  *
- * Errors:  VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR; -errno of mmap.
+ * Errors:  VERSO_E_NOT_MAPPED, VERSO_E_NO_DESCRIPTOR; -ENOSPC, -EDQUOT; -EPERM for a sealed map; -errno of mmap.
  * Threads: as verso_map_remap().
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_refresh(struct verso_map *map);

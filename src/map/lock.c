@@ -2,8 +2,9 @@
 /*
  * lock - keeping a range in memory.
  *
- * mlock2 answers ENOMEM for three things: the limit, too many mappings, and pages that can't be had. Only the last
- * leaves something done, so it is told apart and undone.
+ * mlock2 answers ENOMEM for three things: the limit, too many mappings, and pages that the file does not have. Only the
+ * last leaves something locked. Locking the same on fault tells them apart: it brings no page in, so when that works,
+ * it was the pages.
  */
 #include "map/map.h"
 
@@ -13,6 +14,15 @@
 
 static const char limit_hint[] = "over the limit of locked memory (RLIMIT_MEMLOCK; `ulimit -l` says it): raise it in "
                                  "/etc/security/limits.conf, or lock less";
+
+/* After -ENOMEM: was it pages that can't be had? Then what was locked on the way is given back. */
+static bool is_torn(struct verso_map *map, void *address, size_t bytes, uint64_t *out_offset)
+{
+    if (verso__os_lock(address, bytes, true) < 0)
+        return false;
+    (void)verso__os_unlock(address, bytes);
+    return verso__map_find_torn(map, address, bytes, false, out_offset);
+}
 
 int verso_map_lock(struct verso_map *map, uint64_t offset_bytes, uint64_t length_bytes, int on_fault)
 {
@@ -27,14 +37,12 @@ int verso_map_lock(struct verso_map *map, uint64_t offset_bytes, uint64_t length
     if (bytes == 0)
         return 0;
     r = verso__os_lock(address, bytes, on_fault != 0);
-    if (r == -ENOMEM && !on_fault && verso__os_populate(address, bytes, false) == -EFAULT &&
-        verso__map_find_torn(map, address, bytes, false, &torn_offset)) {
-        (void)verso__os_unlock(address, bytes);
+    if (r == -ENOMEM && !on_fault && is_torn(map, address, bytes, &torn_offset))
         return verso__map_fail_torn(map, "mlock", torn_offset, false);
-    }
+    if (r == -EAGAIN) /* no memory for some pages; the others are locked */
+        (void)verso__os_unlock(address, bytes);
     if (r < 0)
-        return verso__fail_hint(r, "mlock", verso__map_path(map),
-                                r == -ENOMEM || r == -EAGAIN || r == -EPERM ? limit_hint : NULL);
+        return verso__fail_hint(r, "mlock", verso__map_path(map), r == -ENOMEM || r == -EPERM ? limit_hint : NULL);
     return 0;
 }
 
