@@ -247,8 +247,10 @@ static int take_rung(struct verso__map_opening *opening, struct verso_map *map)
     int r;
 
     map->stability = opening->options.stability;
-    if (map->length_bytes == 0 || map->stability == VERSO_MAP_RAW)
+    if (map->stability == VERSO_MAP_RAW)
         return 0;
+    if (map->length_bytes == 0 && !(map->flags & VERSO_MAP_WRITE))
+        return 0; /* nothing can't be changed, so nothing has every rung; but what is written to may grow */
     r = verso__map_stability_source(map, opening->fd, &opening->options, &opening->source_fd, opening->failure);
     if (r < 0 || opening->source_fd < 0)
         return r;
@@ -307,9 +309,10 @@ __attribute__((cold)) static int read_in(struct verso__map_opening *opening, str
     }
     if (r < 0 || map->kind != VERSO_MAP_KIND_EMPTY)
         return r;
-    map->stability = opening->options.stability; /* nothing can't be changed, so nothing has every rung */
     opening->length_bytes = 0;
-    r = lay_out(opening, map, verso__os_page_bytes());
+    r = lay_out(opening, map, granule_of(opening));
+    if (r == 0)
+        r = take_rung(opening, map);
     return r < 0 ? r : take_room(opening, map, &reserved);
 }
 

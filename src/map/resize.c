@@ -55,12 +55,25 @@ static int check_map(struct resizing *resizing)
     return 0;
 }
 
+/* How long the file is when the map is @bytes long. Files of huge pages (hugetlbfs) consist of whole ones. */
+static bool file_size_for(const struct verso_map *map, uint64_t bytes, uint64_t *out_bytes)
+{
+    uint64_t end;
+
+    if (!verso__add_u64(map->offset_bytes, bytes, &end))
+        return false;
+    if (map->granule_bytes > verso__os_page_bytes() && !verso__round_up(end, map->granule_bytes, &end))
+        return false;
+    *out_bytes = end;
+    return end <= INT64_MAX;
+}
+
 static int lay_out(struct resizing *resizing, uint64_t bytes)
 {
     const struct verso_map *map = resizing->map;
     uint64_t mapped;
 
-    if (!verso__add_u64(map->offset_bytes, bytes, &resizing->file_wanted) || resizing->file_wanted > INT64_MAX)
+    if (!file_size_for(map, bytes, &resizing->file_wanted))
         return failed(resizing, VERSO_E_OVERFLOW, "resize", NULL);
     if (!verso__round_up(map->lead_bytes + bytes, map->granule_bytes, &mapped) || mapped > PTRDIFF_MAX)
         return failed(resizing, VERSO_E_OVERFLOW, "resize",
@@ -76,13 +89,14 @@ static int check_file(struct resizing *resizing)
 {
     const struct verso_map *map = resizing->map;
     struct verso__os_file_info info;
+    uint64_t ours;
     int r = verso__os_file_info(resizing->fd, &info);
 
     if (r < 0)
         return failed(resizing, r, "fstat", NULL);
     if (info.kind != VERSO__OS_FILE_REGULAR)
         return failed(resizing, VERSO_E_UNSUPPORTED, "resize", "a device has the size it has");
-    if (info.bytes > verso__max_u64(map->offset_bytes + map->length_bytes, map->left_bytes))
+    if (file_size_for(map, map->length_bytes, &ours) && info.bytes > verso__max_u64(ours, map->left_bytes))
         return failed(resizing, VERSO_E_RANGE, "resize", HINT_RANGE);
     resizing->file_bytes = info.bytes;
     return 0;
@@ -185,6 +199,31 @@ static int rehearse(struct resizing *resizing, size_t old_bytes)
     return r < 0 ? failed(resizing, r, step, hint) : 0;
 }
 
+/* Mappings of huge pages can't be stretched: the file is mapped anew, and the old mapping goes. */
+static int map_anew(struct resizing *resizing)
+{
+    struct verso_map *map = resizing->map;
+    const char *step = "mmap", *hint = NULL;
+    void *address;
+    int r;
+
+    if (map->address_is_fixed)
+        return failed(resizing, VERSO_E_SPAN, "mremap", "huge pages don't grow in place: add GROW");
+    r = verso__map_place(map, resizing->fd, verso__map_base_offset(map), NULL, resizing->mapped_bytes, 0, &address);
+    if (r < 0)
+        return failed(resizing, r, step, NULL);
+    r = verso__map_dress(map, address, resizing->mapped_bytes, &step, &hint);
+    if (r == 0)
+        r = verso__os_unmap(map->base, map->span_bytes);
+    if (r < 0) {
+        (void)verso__os_unmap(address, resizing->mapped_bytes);
+        return failed(resizing, r, step, hint);
+    }
+    map->base = address;
+    map->span_bytes = resizing->mapped_bytes;
+    return 0;
+}
+
 /* Without GROW: makes the room itself longer, all of which is mapped. The new pages inherit what the old ones have. */
 static int stretch(struct resizing *resizing)
 {
@@ -195,6 +234,8 @@ static int stretch(struct resizing *resizing)
 
     if (resizing->mapped_bytes <= map->span_bytes)
         return 0;
+    if (map->granule_bytes > verso__os_page_bytes())
+        return map_anew(resizing);
     r = rehearse(resizing, map->span_bytes);
     if (r < 0)
         return r;

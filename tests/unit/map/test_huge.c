@@ -414,6 +414,35 @@ static void a_file_of_the_pool(size_t huge)
     assert_int_equal(close(fd), 0);
 }
 
+/* It consists of whole huge pages; so its size is more than the map's, unless the map ends with one. */
+static void resize_a_file_of_the_pool(size_t huge, unsigned way)
+{
+    struct verso_map_options options = options_of(VERSO_MAP_WRITE | way, 0, 0);
+    int fd = memfd_create("pool", MFD_CLOEXEC | MFD_HUGETLB);
+    struct verso_map *map;
+    struct stat status;
+
+    assert_true(fd >= 0);
+    assert_ok(verso_map_open_fd(fd, &options, &map));
+    assert_ok(verso_map_resize(map, huge + 5));
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_size, 2 * huge);
+    memset(verso_map_data(map), 'x', huge + 5);
+    assert_ok(verso_map_resize(map, 3 * huge));
+    assert_int_equal(((char *)verso_map_data(map))[huge + 4], 'x');
+    memset(verso_map_data(map), 'y', 3 * huge);
+    assert_true(verso_map_resize(map, 10000 * huge) < 0);
+    assert_int_equal(verso_map_bytes(map), 3 * huge);
+    assert_ok(verso_map_resize(map, 1));
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_size, huge);
+    assert_ok(verso_map_resize(map, 0));
+    assert_ok(verso_map_resize(map, huge));
+    assert_int_equal(*(char *)verso_map_data(map), 0);
+    verso_map_close(map);
+    assert_int_equal(close(fd), 0);
+}
+
 static int use_the_pool(void *arg)
 {
     size_t huge = verso__map_hugetlb_bytes();
@@ -421,6 +450,8 @@ static int use_the_pool(void *arg)
     (void)arg;
     from_the_pool(huge);
     a_file_of_the_pool(huge);
+    resize_a_file_of_the_pool(huge, VERSO_MAP_GROW);
+    resize_a_file_of_the_pool(huge, VERSO_MAP_KEEP_FD);
     return 0;
 }
 

@@ -387,6 +387,51 @@ static void test_after_a_cut(void **state)
     verso_map_close(map);
 }
 
+/* ---- Under guard ------------------------------------------------------------------------------------------------ */
+
+static void test_guarded_from_nothing(void **state)
+{
+    size_t page = verso_page_bytes();
+    const char *path = support_file("file", 0);
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
+    struct verso_map *map;
+
+    (void)state;
+    options.stability = VERSO_MAP_GUARDED;
+    assert_open_fails(path, &options, VERSO_E_GUARD, "guard");
+    assert_ok(verso_guard_install());
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_ok(verso_map_resize(map, 4 * page));
+    memset(verso_map_data(map), 'x', 4 * page);
+    assert_int_equal(truncate(path, (off_t)page), 0);
+    assert_int_equal(((volatile char *)verso_map_data(map))[3 * page], 0);
+    assert_int_equal(info_of(map).torn_offset_bytes, page);
+    verso_map_close(map);
+    assert_ok(verso_guard_remove());
+}
+
+/* A short count from what was placed behind, too: the guard knows where the map ends now. */
+static void test_the_guard_follows(void **state)
+{
+    size_t page = verso_page_bytes();
+    const unsigned ways[] = { VERSO_MAP_GROW, 0 };
+    char *copy = malloc(20 * page);
+
+    (void)state;
+    assert_ok(verso_guard_install());
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = support_file("file", page);
+        struct verso_map *map = open_grown(path, ways[i]);
+
+        assert_ok(verso_map_resize(map, 20 * page));
+        assert_int_equal(truncate(path, (off_t)(10 * page)), 0);
+        assert_int_equal(verso_guard_copy(copy, verso_map_data(map), 20 * page), 10 * page);
+        verso_map_close(map);
+    }
+    assert_ok(verso_guard_remove());
+    free(copy);
+}
+
 /* ---- Readers go on ---------------------------------------------------------------------------------------------- */
 
 struct readers {
@@ -460,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_fixed_address_without_room),
         cmocka_unit_test(test_after_a_cut),
+        cmocka_unit_test(test_guarded_from_nothing),
+        cmocka_unit_test(test_the_guard_follows),
         cmocka_unit_test(test_readers_go_on),
         cmocka_unit_test(test_large_sparse_growth),
         cmocka_unit_test(test_full_disk),

@@ -2,6 +2,7 @@
 /* What the kernel can't map is read in: pipes, sockets, terminals, devices, /proc, /sys. Nothing hangs, nothing grows
  * without end. */
 #include "maps.h"
+#include "mounts.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -425,6 +426,45 @@ static void test_terminal(void **state)
     close(master);
 }
 
+/* ---- Block devices: the one kind of device that is mapped -------------------------------------------------------- */
+
+/* The device below a mounted directory. */
+static bool device_of(const char *directory, char *out_device, size_t room)
+{
+    FILE *mounts = fopen("/proc/self/mounts", "re");
+    char line[2 * PATH_MAX], device[PATH_MAX], place[PATH_MAX];
+    bool found = false;
+
+    assert_non_null(mounts);
+    while (!found && fgets(line, sizeof(line), mounts))
+        found = sscanf(line, "%4095s %4095s", device, place) == 2 && strcmp(place, directory) == 0;
+    fclose(mounts);
+    return found && snprintf(out_device, room, "%s", device) < (int)room;
+}
+
+static void test_block_device(void **state)
+{
+    const char *reason, *directory = support_mount(SUPPORT_EXT4, 8 << 20, &reason);
+    struct verso_map_options options = options_of(0, 1024 + 56, 2); /* the superblock's magic number */
+    struct verso_map *map;
+    char device[PATH_MAX];
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    assert_true(device_of(directory, device, sizeof(device)));
+    assert_ok(verso_map_open(device, &options, &map));
+    assert_int_equal(info_of(map).kind, VERSO_MAP_KIND_FILE);
+    assert_memory_equal(verso_map_data(map), "\x53\xef", 2);
+    verso_map_close(map);
+    assert_ok(verso_map_open(device, NULL, &map));
+    assert_int_equal(verso_map_bytes(map), 8 << 20);
+    verso_map_close(map);
+    options = options_of(0, 8 << 20, 1);
+    assert_open_fails(device, &options, VERSO_E_RANGE, "range");
+    support_unmount(directory);
+}
+
 /* ---- Where it lies ---------------------------------------------------------------------------------------------- */
 
 static void test_at_an_address(void **state)
@@ -514,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_signals_do_not_disturb),
         cmocka_unit_test(test_socket),
         cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_block_device),
         cmocka_unit_test(test_at_an_address),
         cmocka_unit_test(test_pipe_in_narrow_room),
         cmocka_unit_test(test_name_in_maps),
