@@ -134,7 +134,7 @@ static void processes_find(struct watch_model *model)
         processes_take(model, rows, count);
     }
     free(rows);
-    pace_done(&model->processes_pace, model->now_ns, watch_cpu_ns() - start_ns, 50);
+    pace_done(&model->processes_pace, model->now_ns, watch_cpu_ns() - start_ns, 100);
 }
 
 /* ---- Counters ---- */
