@@ -31,18 +31,18 @@ static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 
 static struct {
     struct termios settings;
-    char leave[128]; /* what curses writes at its end */
-    size_t leave_bytes;
-    struct sigaction before[sizeof(crash_signals) / sizeof(crash_signals[0])];
+    char leave[128];    /* what curses writes at its end */
+    size_t leave_bytes; /* 0: there is nothing to give back */
 } rescue;
 
 /* Only calls that a signal handler may make; then the crash goes on as it would have. */
 static void on_crash(int signal_number)
 {
-    ssize_t written = write(STDOUT_FILENO, rescue.leave, rescue.leave_bytes);
+    ssize_t written = rescue.leave_bytes ? write(STDOUT_FILENO, rescue.leave, rescue.leave_bytes) : 0;
 
     (void)written;
-    (void)tcsetattr(STDIN_FILENO, TCSANOW, &rescue.settings);
+    if (rescue.leave_bytes)
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &rescue.settings);
     (void)signal(signal_number, SIG_DFL);
     (void)raise(signal_number);
 }
@@ -57,10 +57,11 @@ static void rescue_add(const char *sequence)
     }
 }
 
-/* SIGBUS keeps the fault guard's handler where that is installed: it passes on what is not its own. */
+/* Before the fault guard is installed (with the first update): then that one hands on what is not its own. Once is
+ * enough for the program's life. Handlers that others have put there, sanitizers for example, stay. */
 static void rescue_prepare(void)
 {
-    struct sigaction action = { .sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
+    struct sigaction action = { .sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) }, before;
 
     rescue.leave_bytes = 0;
     rescue_add(exit_attribute_mode);
@@ -68,18 +69,10 @@ static void rescue_prepare(void)
     rescue_add(keypad_local);
     rescue_add(exit_ca_mode);
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(crash_signals) / sizeof(crash_signals[0]); i++) {
-        (void)sigaction(crash_signals[i], NULL, &rescue.before[i]);
-        if (rescue.before[i].sa_handler == SIG_DFL && !(rescue.before[i].sa_flags & SA_SIGINFO))
-            (void)sigaction(crash_signals[i], &action, NULL);
-    }
-}
-
-static void rescue_end(void)
-{
     for (size_t i = 0; i < sizeof(crash_signals) / sizeof(crash_signals[0]); i++)
-        if (rescue.before[i].sa_handler == SIG_DFL && !(rescue.before[i].sa_flags & SA_SIGINFO))
-            (void)sigaction(crash_signals[i], &rescue.before[i], NULL);
+        if (sigaction(crash_signals[i], NULL, &before) == 0 && !(before.sa_flags & SA_SIGINFO) &&
+            before.sa_handler == SIG_DFL)
+            (void)sigaction(crash_signals[i], &action, NULL);
 }
 
 static SCREEN *terminal_start(void)
@@ -106,7 +99,7 @@ static void terminal_end(SCREEN *terminal)
     (void)mousemask(0, NULL);
     (void)endwin();
     delscreen(terminal);
-    rescue_end();
+    rescue.leave_bytes = 0;
 }
 
 /* ---- The loop ---- */

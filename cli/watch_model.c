@@ -116,12 +116,6 @@ bool watch_open(struct watch_model *model, int fd, const char *path, pid_t pid_o
     model->name_pace.interval_ns = SECOND_NS;
     model->processes_pace.interval_ns = 2 * SECOND_NS;
     pages_init(&model->pages);
-    if (verso_guard_install() < 0) { /* looking at frames touches pages of a file that may be cut under us */
-        trouble_error();
-        watch_close(model);
-        return false;
-    }
-    model->is_guarded = true;
     return true;
 }
 
@@ -206,6 +200,8 @@ void watch_update(struct watch_model *model, const struct update *update)
     model->now_ns = watch_clock_ns();
     if (!model->history.started)
         model->start_ns = model->now_ns; /* what the first look finds was there before */
+    if (!model->is_guarded)              /* looking at frames touches pages of a file that may be cut under us */
+        model->is_guarded = verso_guard_install() == 0;
     name_update(model);
     if (!update->frozen)
         extents_update(model);
