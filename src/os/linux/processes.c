@@ -84,10 +84,12 @@ typedef int each_memory(const struct verso__os_mapping *mapping, const struct ve
 
 static int record_finish(struct record *record, each_memory *each, void *arg)
 {
+    const struct verso__os_mapping mapping = record->mapping;
+
     if (!record->is_open)
         return 0;
     record->is_open = false;
-    return each(&record->mapping, &record->memory, arg);
+    return each(&mapping, &record->memory, arg);
 }
 
 static int take_line(struct record *record, pid_t pid, char *line, size_t bytes, each_memory *each, void *arg)

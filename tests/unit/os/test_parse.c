@@ -265,6 +265,9 @@ static void test_stat(void **state)
 
 static void test_what_is_no_stat(void **state)
 {
+    static const char too_long[] =
+        "22 (a name far longer than the kernel allows for a command, sixty-four bytes or more) S 1 22 22 0 -1 4194560 "
+        "101 202 303 404 5 6 7 8 20 0 1 0 12345 1048576 25";
     static const char *const texts[] = {
         "",
         "22",
@@ -277,8 +280,7 @@ static void test_what_is_no_stat(void **state)
         "22 (bash) S 1 22 22 0 -1 4194560 101 202 303 404 5 6 7 8 20 0 1 0 12345 1048576",
         "22 (bash) S 1 22 22 0 - 4194560 101 202 303 404 5 6 7 8 20 0 1 0 12345 1048576 25",
         "22 (bash) S 1 22 22 0 -1 4194560 101 202 303 404 5 6 7 8 20 0 1 0 12345 1048576 18446744073709551615",
-        "22 (a name far longer than the kernel allows for a command, sixty-four bytes or more) S 1 22 22 0 -1 4194560 "
-        "101 202 303 404 5 6 7 8 20 0 1 0 12345 1048576 25",
+        too_long,
     };
     struct verso__os_process_info info = { .start_ticks = 7 };
 
