@@ -12,6 +12,7 @@
  */
 #include "base/sums.h"
 #include "map/opening.h"
+#include "map/stability.h"
 
 #include <errno.h>
 #include <string.h>
@@ -266,18 +267,58 @@ static int copy_to_huge(struct reading *reading, struct verso_map *map, const ch
     return 0;
 }
 
+/* COPY was asked for: sealed memory takes the place of what was read in, which this process could still change. */
+static int seal_in_place(struct reading *reading, struct verso_map *map, const char *name)
+{
+    uint64_t offset = reading->offset - reading->lead;
+    struct verso__map_copy copy = { .name = name,
+                                    .offset_bytes = offset,
+                                    .length_bytes = reading->lead + reading->filled };
+    struct verso__os_file_info info;
+    void *same;
+    int fd, r;
+
+    r = verso__map_copy_memory(&copy, reading->base, &fd);
+    if (r < 0)
+        return r;
+    r = verso__os_file_info(fd, &info);
+    if (r == 0)
+        r = verso__map_place(map, fd, offset, reading->base, reading->room, VERSO__OS_MAP_OVER, &same);
+    verso__os_close(fd);
+    if (r < 0)
+        return r;
+    map->kind = VERSO_MAP_KIND_MEMORY;
+    map->stability = VERSO_MAP_COPY;
+    map->device = info.device; /* the name leads to something else now */
+    map->inode = info.inode;
+    return 0;
+}
+
+static int keep_as_buffer(struct reading *reading, struct verso_map *map, const char *name)
+{
+    int r = 0;
+
+    map->kind = VERSO_MAP_KIND_BUFFER;
+    map->stability = VERSO_MAP_SNAPSHOT;
+    map->stability_why = "this kind of file is read into private memory, which nobody else reaches";
+    if ((map->flags & VERSO_MAP_HUGE) && !reading->at)
+        r = copy_to_huge(reading, map, name);
+    else
+        (void)verso__os_name(reading->base, reading->room, name); /* for people to read; older kernels have no names */
+    if (r == 0 && !(map->access & VERSO__OS_ACCESS_WRITE))
+        r = verso__os_protect(reading->base, reading->room, map->access);
+    return r;
+}
+
 static int hand_over(struct verso__map_opening *opening, struct verso_map *map, struct reading *reading)
 {
     const char *name = opening->options.name ? opening->options.name : "verso";
     int r;
 
     r = give_back_rest(reading);
-    if (r == 0 && (map->flags & VERSO_MAP_HUGE) && !reading->at)
-        r = copy_to_huge(reading, map, name);
-    else if (r == 0)
-        (void)verso__os_name(reading->base, reading->room, name); /* for people to read; older kernels have no names */
-    if (r == 0 && !(map->access & VERSO__OS_ACCESS_WRITE))
-        r = verso__os_protect(reading->base, reading->room, map->access);
+    if (r == 0)
+        r = opening->options.stability == VERSO_MAP_COPY ? seal_in_place(reading, map, name)
+                                                         : keep_as_buffer(reading, map, name);
     if (r < 0)
         return verso__map_failed(opening, r, "mmap", NULL);
     map->base = reading->base;
@@ -287,8 +328,7 @@ static int hand_over(struct verso__map_opening *opening, struct verso_map *map, 
     map->offset_bytes = opening->options.offset_bytes;
     map->address_is_fixed = reading->at != NULL;
     map->flags &= ~FLAGS_OF_FILES;
-    map->kind = VERSO_MAP_KIND_BUFFER;
-    if ((map->flags & VERSO_MAP_HUGE) && reading->at)
+    if ((map->flags & VERSO_MAP_HUGE) && map->kind == VERSO_MAP_KIND_BUFFER && reading->at)
         verso__map_huge_ask(map);
     return 0;
 }

@@ -302,11 +302,6 @@ __attribute__((cold)) static int read_in(struct verso__map_opening *opening, str
     if (opening->file.kind != VERSO__OS_FILE_REGULAR)
         map->flags &= ~(unsigned)(VERSO_MAP_GROW | VERSO_MAP_KEEP_FD | VERSO_MAP_SUBSTITUTE);
     r = verso__map_read_in(opening, map);
-    if (r == 0 && map->kind == VERSO_MAP_KIND_BUFFER) {
-        map->stability = VERSO_MAP_COPY;
-        if (opening->options.stability != VERSO_MAP_COPY)
-            map->stability_why = "this kind of file is read into private memory, where nobody changes it";
-    }
     if (r < 0 || map->kind != VERSO_MAP_KIND_EMPTY)
         return r;
     opening->length_bytes = 0;

@@ -519,6 +519,33 @@ static void test_pipe_in_narrow_room(void **state)
     }
 }
 
+/* The same bytes at the same place in sealed memory. */
+static void test_sealed(void **state)
+{
+    const unsigned flags[] = { 0, VERSO_MAP_PRIVATE, VERSO_MAP_HUGE };
+    struct verso_map_options options;
+    struct verso_map *map;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct writer writer;
+        int ends[2];
+
+        options = options_of(flags[i], 5000, 30000);
+        options.stability = VERSO_MAP_COPY;
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        writer_start(&writer, ends[1], 35000, 8192, 0);
+        assert_ok(verso_map_open_fd(ends[0], &options, &map));
+        assert_int_equal(info_of(map).kind, VERSO_MAP_KIND_MEMORY);
+        assert_int_equal(info_of(map).stability, VERSO_MAP_COPY);
+        assert_true(support_matches(verso_map_data(map), 5000, 30000));
+        assert_int_equal(signal_of_touch(verso_map_data(map), true), flags[i] & VERSO_MAP_PRIVATE ? 0 : SIGSEGV);
+        verso_map_close(map);
+        pthread_join(writer.thread, NULL);
+        close(ends[0]);
+    }
+}
+
 static void test_name_in_maps(void **state)
 {
     struct verso_map_options options = options_with(0);
@@ -557,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_block_device),
         cmocka_unit_test(test_at_an_address),
         cmocka_unit_test(test_pipe_in_narrow_room),
+        cmocka_unit_test(test_sealed),
         cmocka_unit_test(test_name_in_maps),
     };
 

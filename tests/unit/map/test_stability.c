@@ -788,15 +788,18 @@ static void test_empty_files_are_on_every_rung(void **state)
     }
 }
 
-static void test_what_is_read_in_is_a_copy(void **state)
+static void test_what_is_read_in_is_ours(void **state)
 {
     struct verso_map *map = open_at("/proc/self/status", VERSO_MAP_GUARDED, 0);
 
     (void)state;
-    assert_rung(map, VERSO_MAP_COPY, "private memory");
+    assert_rung(map, VERSO_MAP_SNAPSHOT, "private memory");
+    assert_int_equal(info_of(map).kind, VERSO_MAP_KIND_BUFFER);
     verso_map_close(map);
     map = open_at("/proc/self/status", VERSO_MAP_COPY, 0);
     assert_rung(map, VERSO_MAP_COPY, "");
+    assert_int_equal(info_of(map).kind, VERSO_MAP_KIND_MEMORY);
+    assert_int_equal(mprotect(verso_map_data(map), 1, PROT_READ | PROT_WRITE), -1); /* not even by this process */
     verso_map_close(map);
 }
 
@@ -859,7 +862,7 @@ int main(void)
         cmocka_unit_test(test_stores_and_stability_exclude_each_other),
         cmocka_unit_test(test_unknown_rungs),
         cmocka_unit_test(test_empty_files_are_on_every_rung),
-        cmocka_unit_test(test_what_is_read_in_is_a_copy),
+        cmocka_unit_test(test_what_is_read_in_is_ours),
         cmocka_unit_test(test_nothing_is_left_behind),
     };
 
