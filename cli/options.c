@@ -303,7 +303,7 @@ static int read_options(const struct reader *reader, const struct command *comma
     int answer;
 
     opterr = 0;
-    optind = 1;
+    optind = 0; /* not 1: an earlier scan is forgotten as well */
     while ((answer = getopt_long(count, arguments, reader->letters, reader->longs, NULL)) != -1) {
         const struct option_row *row;
 

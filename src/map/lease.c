@@ -45,6 +45,11 @@ int verso__map_lease_take(int fd, struct verso__map_lease *out_lease, const char
         if (r < 0)
             *out_why = "the file could not be looked at";
     }
+    if (r == 0 &&
+        lease.witness.link_count == 0) { /* memfd_create()'s own descriptor is not counted among the writers */
+        r = -EAGAIN;
+        *out_why = "a file without a name may have writers that the kernel does not count";
+    }
     if (r < 0) {
         verso__map_lease_end(&lease);
         return r;

@@ -140,8 +140,7 @@ extern const char verso__map_sealed_hint[];
  * kind, pages and granule (lay the pages out again), and adds what the rung implies to flags (GUARDED: SUBSTITUTE and
  * KEEP_FD). *out_fd: what to map instead of @fd, at the same offsets, owned by the caller; what the map keeps is then
  * this one, and device and inode are its; -1: the file itself. On failure *out_failure has all but the path, and nothing
- * is left to undo. VERSO_E_OPTIONS: above GUARDED with WRITE; VERSO_E_GUARD; VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE;
- * VERSO_E_CHANGED; -ENOMEM.
+ * is left to undo. VERSO_E_GUARD; VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE; VERSO_E_CHANGED; -ENOMEM.
  */
 int verso__map_stability_source(struct verso_map *map, int fd, const struct verso_map_options *options, int *out_fd,
                                 struct verso__failure *out_failure);

@@ -49,6 +49,9 @@ static int check_values(struct verso__map_opening *opening)
 
     if (options->stability > VERSO_MAP_COPY)
         return verso__map_failed(opening, VERSO_E_OPTIONS, "options", "stability is not a rung of the ladder");
+    if (options->stability > VERSO_MAP_GUARDED && (options->flags & VERSO_MAP_WRITE))
+        return verso__map_failed(opening, VERSO_E_OPTIONS, "options",
+                                 "stores that reach the file, and content that stays: open it for reading, or PRIVATE");
     if (options->span_bytes && !(options->flags & VERSO_MAP_GROW))
         return verso__map_failed(opening, VERSO_E_OPTIONS, "options",
                                  "span_bytes is room to grow in: add VERSO_MAP_GROW");

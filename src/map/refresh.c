@@ -49,6 +49,7 @@ static int refresh_from(struct verso_map *map, int fd, bool fd_is_own, uint64_t 
         return fail(map, r, "mmap");
     atomic_store(&map->range.torn_offset_bytes, VERSO_OFFSET_NONE);
     r = verso__map_dress(map, address, bytes, &step, &hint);
+    verso__map_huge_ask(map);
     return r < 0 ? verso__fail_hint(r, step, verso__map_path(map), hint) : 0;
 }
 

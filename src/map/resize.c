@@ -19,6 +19,7 @@
 
 #include <errno.h>
 
+#define HINT_FIXED "something stands behind the map's fixed address: add GROW"
 #define HINT_RANGE "the file goes on behind the map: resize a map that reaches to its end"
 
 /* One resize while it lasts. */
@@ -224,6 +225,32 @@ static int map_anew(struct resizing *resizing)
     return 0;
 }
 
+/*
+ * mremap stretches one mapping, and advice, locks or access given to a part have made the map several. Then the new
+ * pages are put right behind, where nothing may stand; else all of it moves, and what parts had by advice is lost.
+ */
+static int stretch_pieces(struct resizing *resizing)
+{
+    struct verso_map *map = resizing->map;
+    size_t bytes = resizing->mapped_bytes - map->span_bytes;
+    unsigned char *end = map->base + map->span_bytes;
+    const char *step, *hint;
+    void *address;
+
+    if (verso__map_place(map, resizing->fd, verso__map_base_offset(map) + map->span_bytes, end, bytes, VERSO__OS_MAP_AT,
+                         &address) == 0) {
+        map->span_bytes = resizing->mapped_bytes;
+        (void)verso__map_dress(map, address, bytes, &step, &hint); /* rehearsed */
+        return 0;
+    }
+    if (map->address_is_fixed)
+        return failed(resizing, VERSO_E_SPAN, "mmap", HINT_FIXED);
+    if (map->narrowed)
+        return failed(resizing, VERSO_E_SPAN, "mmap",
+                      "parts of the map have another access, so it can't move: add GROW");
+    return map_anew(resizing);
+}
+
 /* Without GROW: makes the room itself longer, all of which is mapped. The new pages inherit what the old ones have. */
 static int stretch(struct resizing *resizing)
 {
@@ -240,8 +267,10 @@ static int stretch(struct resizing *resizing)
     if (r < 0)
         return r;
     r = verso__os_remap(map->base, map->span_bytes, resizing->mapped_bytes, !map->address_is_fixed, &address);
+    if (r == -EFAULT)
+        return stretch_pieces(resizing);
     if (r == -ENOMEM && map->address_is_fixed)
-        return failed(resizing, VERSO_E_SPAN, "mremap", "something stands behind the map's fixed address: add GROW");
+        return failed(resizing, VERSO_E_SPAN, "mremap", HINT_FIXED);
     if (r < 0)
         return failed(resizing, r, "mremap", NULL);
     map->base = address;

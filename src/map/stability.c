@@ -194,12 +194,7 @@ int verso__map_stability_source(struct verso_map *map, int fd, const struct vers
     const char *why = "";
     int r = 0;
 
-    if (asked > VERSO_MAP_COPY)
-        r = refused(&climb, VERSO_E_OPTIONS, 0, "options", "stability is not one of enum verso_map_stability");
-    else if (asked > VERSO_MAP_GUARDED && (map->flags & VERSO_MAP_WRITE))
-        r = refused(&climb, VERSO_E_OPTIONS, 0, "options",
-                    "stores that reach the file, and content that stays: open it for reading, or PRIVATE");
-    else if (asked > VERSO_MAP_GUARDED && is_sealed(fd)) {
+    if (asked > VERSO_MAP_GUARDED && is_sealed(fd)) {
         got = VERSO_MAP_COPY;
         why = asked == got ? "" : "the file is sealed memory, so nobody can change it";
     } else if (asked > VERSO_MAP_RAW)

@@ -161,6 +161,28 @@ static void test_lease_is_refused_to_a_file_that_is_written(void **state)
     assert_int_equal(close(reader), 0);
 }
 
+/* map/lease.c takes no lease on a file without a name: it would promise what it does not hold. */
+static void test_memory_file_is_written_under_its_lease(void **state)
+{
+    int writer = memfd_create("fact", MFD_CLOEXEC), reader;
+    char path[64];
+    struct stat status;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", writer);
+    reader = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(write(writer, "before", 6), 6);
+    if (fcntl(reader, F_SETLEASE, F_RDLCK) < 0)
+        skip_because("no lease on memory files: %s", strerror(errno));
+    assert_int_equal(fcntl(reader, F_SETOWN, 0), 0);
+    assert_int_equal(pwrite(writer, "after!", 6, 0), 6);
+    assert_int_equal(ftruncate(writer, 1), 0);
+    assert_int_equal(fcntl(reader, F_GETLEASE), F_RDLCK); /* it was never asked for */
+    assert_int_equal(fstat(reader, &status), 0);
+    assert_int_equal(status.st_nlink, 0);
+    assert_int_equal(close(reader) + close(writer), 0);
+}
+
 static int lease_as_nobody(void *arg)
 {
     int fd = open(arg, O_RDONLY | O_CLOEXEC);
@@ -235,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_cutting_waits_for_the_lease),
         cmocka_unit_test(test_without_an_owner_no_signal_comes),
         cmocka_unit_test(test_lease_is_refused_to_a_file_that_is_written),
+        cmocka_unit_test(test_memory_file_is_written_under_its_lease),
         cmocka_unit_test(test_lease_is_for_the_owner),
         cmocka_unit_test(test_clone_keeps_what_was),
         cmocka_unit_test(test_clone_is_refused_where_blocks_are_not_shared),

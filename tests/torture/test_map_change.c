@@ -90,6 +90,20 @@ static void resize_dressed_that_moves(void)
 }
 TORTURE(resize_dressed_that_moves)
 
+/* Advice to a part makes several mappings of one, which mremap does not stretch. */
+static void resize_in_pieces(void)
+{
+    struct verso_map_options options = with(VERSO_MAP_WRITE | VERSO_MAP_LOCK);
+    const char *path = support_file("file", FILE_BYTES);
+    struct verso_map *map = opened(path, &options);
+
+    attempt(verso_map_advise(map, verso_page_bytes(), verso_page_bytes(), VERSO_MAP_ADVICE_RANDOM)) continue;
+    resized(map, path, 3 * FILE_BYTES);
+    grown_is_usable(map, FILE_BYTES);
+    verso_map_close(map);
+}
+TORTURE(resize_in_pieces)
+
 static void resize_from_nothing(void)
 {
     struct verso_map_options options = with(VERSO_MAP_WRITE | VERSO_MAP_GROW | VERSO_MAP_CREATE);
@@ -173,6 +187,7 @@ int main(void)
         torture_test(test_resize_sparse),
         torture_test(test_resize_dressed),
         torture_test(test_resize_dressed_that_moves),
+        torture_test(test_resize_in_pieces),
         torture_test(test_resize_from_nothing),
         torture_test(test_sync_with_a_descriptor),
         torture_test(test_sync_by_name),

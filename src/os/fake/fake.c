@@ -373,7 +373,7 @@ int __wrap_verso__os_unmap(void *address, size_t bytes)
 
 int __wrap_verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address)
 {
-    int r = REFUSE("remap", (ENOMEM));
+    int r = REFUSE("remap", (ENOMEM, EFAULT));
 
     if (r < 0)
         return r;

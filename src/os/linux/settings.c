@@ -27,7 +27,7 @@ static int chosen_word(const char *text, char *out_word, size_t room_bytes)
 
 int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, size_t room_bytes)
 {
-    char full[256], text[256];
+    char full[256], text[512];
     size_t done;
     int fd, r;
 
@@ -41,6 +41,8 @@ int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, siz
     verso__os_close(fd);
     if (r < 0)
         return r;
+    if (done == sizeof(text) - 1)
+        return -EFBIG; /* a list, not a setting */
     text[done] = '\0';
     if (out_word) {
         r = chosen_word(text, out_word, room_bytes);

@@ -434,6 +434,33 @@ static void test_the_guard_follows(void **state)
 
 /* ---- Readers go on ---------------------------------------------------------------------------------------------- */
 
+/* mremap stretches one mapping; advice and access given to a part make several. */
+static void test_map_in_pieces(void **state)
+{
+    size_t page = verso_page_bytes();
+    struct verso_map *map = open_grown(support_file("file", 4 * page), 0);
+    void *data;
+
+    (void)state;
+    assert_ok(verso_map_advise(map, page, page, VERSO_MAP_ADVICE_RANDOM));
+    assert_ok(verso_map_resize(map, 9 * page));
+    assert_true(support_matches(verso_map_data(map), 0, 4 * page));
+    ((unsigned char *)verso_map_data(map))[9 * page - 1] = 7;
+    verso_map_close(map);
+
+    map = open_grown(support_file("file", 4 * page), 0);
+    assert_ok(verso_map_protect(map, page, page, VERSO_MAP_ACCESS_READ));
+    data = verso_map_data(map);
+    if (verso_map_resize(map, 9 * page) == 0) { /* there was room behind it */
+        assert_ptr_equal(verso_map_data(map), data);
+    } else {
+        assert_int_equal(verso_error_last()->code, VERSO_E_SPAN);
+        assert_int_equal(verso_map_bytes(map), 4 * page);
+    }
+    assert_true(support_matches(verso_map_data(map), 0, 4 * page));
+    verso_map_close(map);
+}
+
 struct readers {
     struct verso_map *map;
     const unsigned char *data;
@@ -504,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_limited_address_space),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_fixed_address_without_room),
+        cmocka_unit_test(test_map_in_pieces),
         cmocka_unit_test(test_after_a_cut),
         cmocka_unit_test(test_guarded_from_nothing),
         cmocka_unit_test(test_the_guard_follows),
