@@ -7,6 +7,7 @@
  */
 #include "command.h"
 #include "output.h"
+#include "watch_copy.h"
 #include "watch_library.h"
 #include "watch_live.h"
 #include "watch_model.h"
@@ -61,13 +62,38 @@ static char *choose_path(int count, char **arguments)
     return path;
 }
 
-static bool open_model(struct watch_model *model, const char *path)
+/* The library itself where that tells what is cached, else a copy. */
+static int open_library(const char *path, bool *out_is_copy)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* non-blocking: a FIFO must not hold us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC), copy_fd;
+
+    *out_is_copy = false;
+    if (fd < 0 || !copy_is_needed(fd))
+        return fd;
+    copy_fd = copy_make(fd);
+    if (copy_fd < 0) {
+        if (!interrupted())
+            note("no place for a private copy of the library (%s); its page cache stays unknown", strerror(errno));
+        return fd;
+    }
+    close(fd);
+    *out_is_copy = true;
+    return copy_fd;
+}
+
+static bool open_model(struct watch_model *model, const char *path, bool is_library)
+{
+    /* Non-blocking: a FIFO without a writer must not hold us. */
+    bool is_copy = false;
+    int fd = is_library ? open_library(path, &is_copy) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     char *shown;
 
-    if (fd >= 0)
-        return watch_open(model, fd, path, (pid_t)wanted.pid);
+    if (fd >= 0) {
+        if (!watch_open(model, fd, path, (pid_t)wanted.pid))
+            return false;
+        model->is_copy = is_copy;
+        return true;
+    }
     shown = name_shown(path);
     trouble("%s: %s", shown, strerror(errno));
     free(shown);
@@ -147,7 +173,7 @@ static int run(int count, char **arguments)
     path = choose_path(count, arguments);
     if (!path)
         return EXIT_TROUBLE;
-    if (open_model(&model, path)) {
+    if (open_model(&model, path, count == 0 && !wanted.pid)) {
         if (!wanted.read || reader_start(&reader, model.fd)) {
             model.reader = reader.pid;
             answer = tell(&model, &reader);

@@ -65,6 +65,7 @@ static json_t *file_json(const struct watch_model *model)
     set(object, "pages", integer(watch_page_count(model)));
     set(object, "page_bytes", integer(model->page_bytes));
     set(object, "block_bytes", integer(model->block_bytes));
+    set(object, "is_private_copy", json_boolean(model->is_copy));
     set(object, "name_is_gone", json_boolean(model->is_gone));
     return object;
 }

@@ -145,7 +145,7 @@ static void name_update(struct watch_model *model)
 {
     struct stat status;
 
-    if (!pace_due(&model->name_pace, model->now_ns))
+    if (model->is_copy || !pace_due(&model->name_pace, model->now_ns))
         return;
     model->is_gone = stat(model->path, &status) < 0 || status.st_dev != model->device || status.st_ino != model->inode;
     pace_done(&model->name_pace, model->now_ns, 0, 0);

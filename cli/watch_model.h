@@ -38,6 +38,7 @@ struct watch_model {
     unsigned device_major;
     unsigned device_minor;
     bool is_guarded; /* the fault guard was installed for this model */
+    bool is_copy;    /* a private copy of what @path names */
     bool is_gone;    /* its name is gone, or means another file now; we go on watching this one */
     pid_t pid_only;  /* show this process alone; 0: all */
     pid_t reader;    /* verso's own second process; 0: none */

@@ -83,8 +83,8 @@ static void draw_title(const struct drawing *drawing)
     else
         (void)snprintf(right, sizeof(right), "%s ", drawing->control->is_paused ? "PAUSED" : "live");
     edge = layout->columns - (int)strlen(right);
-    if (asprintf(&left, " verso  %s  %s%s", name, bytes_shown(model->file_bytes, bytes),
-                 model->is_gone ? ", its name is gone" : "") >= 0) {
+    if (asprintf(&left, " verso  %s%s  %s%s", model->is_copy ? "copy of " : "", name,
+                 bytes_shown(model->file_bytes, bytes), model->is_gone ? ", its name is gone" : "") >= 0) {
         (void)paint_text(paint_of(drawing), layout->title, 0, edge - 1, TONE_TITLE, left);
         free(left);
     }

@@ -78,7 +78,7 @@ static void print_file(const struct strip *strip)
     char bytes[32], pages[32], page_bytes[32], step[32];
     char *name = name_shown(model->path);
 
-    printf("%s\n", name);
+    printf("%s%s\n", model->is_copy ? "a private copy of " : "", name);
     free(name);
     printf("%s in %s pages of %s, inode %llu%s\n", bytes_shown(model->file_bytes, bytes),
            count_shown(watch_page_count(model), pages), bytes_shown(model->page_bytes, page_bytes),
