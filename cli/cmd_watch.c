@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #define SCHEMA 1
+#define INTERVAL_MIN 0.02
+#define SECONDS_MAX 1e8
 #define READ_AHEAD_MS 1500 /* what the reader may do before a snapshot is taken */
 
 static struct {
@@ -115,25 +118,45 @@ static int tell_once(struct watch_model *model)
     return EXIT_YES;
 }
 
+static uint64_t seconds_ns(double seconds)
+{
+    return (uint64_t)(seconds * 1e9);
+}
+
+/* Until the time has come. Between, what happens is counted second by second, so that rates are of seconds however
+ * long the interval is. False when it is time to end. */
+static bool wait_until(struct watch_model *model, uint64_t time_ns)
+{
+    const struct update only_counts = { .frozen = true };
+    uint64_t now_ns;
+
+    while ((now_ns = watch_clock_ns()) < time_ns && !interrupted()) {
+        uint64_t left_ms = (time_ns - now_ns) / 1000000 + 1;
+
+        (void)poll(NULL, 0, left_ms < 1000 ? (int)left_ms : 1000);
+        if (left_ms >= 1000)
+            watch_update(model, &only_counts);
+    }
+    return !interrupted();
+}
+
 /* A line or an object each interval. */
 static int tell_often(struct watch_model *model)
 {
-    double interval = wanted.interval_seconds > 0 ? wanted.interval_seconds : 1.0;
-    uint64_t end_ns = watch_clock_ns() + (uint64_t)(wanted.for_seconds * 1e9);
+    uint64_t interval_ns = seconds_ns(wanted.interval_seconds > 0 ? wanted.interval_seconds : 1.0);
+    uint64_t next_ns = watch_clock_ns(), end_ns = next_ns + seconds_ns(wanted.for_seconds);
 
-    for (;;) {
+    do {
         watch_complete(model);
-        if (common.json) {
-            if (json_print(json_snapshot(model), SCHEMA) != EXIT_YES)
-                return EXIT_TROUBLE;
-        } else
+        if (common.json && json_print_line(json_snapshot(model), SCHEMA) != EXIT_YES)
+            return EXIT_TROUBLE;
+        if (!common.json)
             text_line(model);
         if (fflush(stdout) != 0) /* somebody reads along; when he has gone, output_finish() says so */
             return EXIT_TROUBLE;
-        if (interrupted() || watch_clock_ns() + (uint64_t)(interval * 1e9) > end_ns)
-            return EXIT_YES;
-        (void)poll(NULL, 0, (int)(interval * 1e3));
-    }
+        next_ns += interval_ns;
+    } while (next_ns <= end_ns && wait_until(model, next_ns));
+    return EXIT_YES;
 }
 
 /* Whether the picture can be shown and keys can be read. */
@@ -160,19 +183,38 @@ static int tell(struct watch_model *model, struct watch_reader *reader)
     return wanted.for_seconds > 0 ? tell_often(model) : tell_once(model);
 }
 
+/* Options that can be read but not meant; answers EXIT_TROUBLE after saying so. */
+static int check_options(int count)
+{
+    struct verso_inspect_process process;
+
+    if (count > 1)
+        return trouble("one file at a time; see `verso watch --help`");
+    if (wanted.interval_seconds > 0 && wanted.interval_seconds < INTERVAL_MIN)
+        return trouble("--interval: %g s is the least", INTERVAL_MIN);
+    if (wanted.interval_seconds > SECONDS_MAX || wanted.for_seconds > SECONDS_MAX)
+        return trouble("--interval, --for: %.0f s is the most", SECONDS_MAX);
+    if (wanted.pid > INT_MAX)
+        return trouble("--pid: there is no process %llu", (unsigned long long)wanted.pid);
+    if (wanted.pid && verso_inspect_process((pid_t)wanted.pid, &process) < 0)
+        return trouble_error();
+    return EXIT_YES;
+}
+
 static int run(int count, char **arguments)
 {
     struct watch_reader reader = { 0 };
     struct watch_model model;
-    int answer = EXIT_TROUBLE;
+    int answer = check_options(count);
     char *path;
 
-    if (count > 1)
-        return trouble("one file at a time; see `verso watch --help`");
+    if (answer != EXIT_YES)
+        return answer;
     setlocale(LC_CTYPE, "");
     path = choose_path(count, arguments);
     if (!path)
         return EXIT_TROUBLE;
+    answer = EXIT_TROUBLE;
     if (open_model(&model, path, count == 0 && !wanted.pid)) {
         if (!wanted.read || reader_start(&reader, model.fd)) {
             model.reader = reader.pid;
@@ -189,9 +231,21 @@ const struct command command_watch = {
     .name = "watch",
     .summary = "see how a file becomes memory: disk, page cache, frames, addresses",
     .arguments = "[FILE]",
-    .example = "  $ verso watch /var/lib/data.db\n"
-               "  $ verso watch --once --json data.db\n",
-    .details = "",
+    .example = "  $ verso watch data.db\n"
+               "  $ verso watch --pid $(pidof -s postgres)\n"
+               "  $ verso watch --once --json data.db | jq .cache\n",
+    .details =
+        "Four rows over the same pages of the file: where they lie on the disk, which are in the page cache, in\n"
+        "which physical frames, and at which addresses of each process that maps it. A column is the same\n"
+        "pages in all rows. In the picture, ? lists the keys.\n"
+        "\n"
+        "Without FILE, the largest shared library is watched while a second process of verso's own reads it\n"
+        "through a map. It drops from the cache what it brought in, and nothing else.\n"
+        "\n"
+        "Looking changes nothing: no page is read in, made active, or held. Frame numbers are root's to see,\n"
+        "the page cache its owner's; what can't be seen is named with the reason.\n"
+        "\n"
+        "Exit codes: 0 done, 2 trouble.\n",
     .options = options,
     .has_json = true,
     .run = run,

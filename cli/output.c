@@ -190,20 +190,30 @@ void json_set_name(json_t *object, const char *key, const char *name)
     free(mark);
 }
 
-int json_print(json_t *root, int schema)
+static int json_write(json_t *root, int schema, size_t layout)
 {
     json_t *whole = must(json_object());
     int failed;
 
     failed = json_object_set_new(whole, "schema", json_integer(schema));
     failed |= json_object_update(whole, must(root));
-    failed |= json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    failed |= json_dumpf(whole, stdout, layout | JSON_PRESERVE_ORDER);
     json_decref(whole);
     json_decref(root);
     putchar('\n');
     if (failed && !ferror(stdout))
         return trouble("out of memory for JSON");
     return ferror(stdout) ? EXIT_TROUBLE : EXIT_YES; /* output_finish() says why */
+}
+
+int json_print(json_t *root, int schema)
+{
+    return json_write(root, schema, JSON_INDENT(2));
+}
+
+int json_print_line(json_t *root, int schema)
+{
+    return json_write(root, schema, JSON_COMPACT);
 }
 
 /* ---- The end ---- */

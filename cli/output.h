@@ -45,6 +45,9 @@ int terminal_columns(FILE *stream);
  */
 int json_print(json_t *root, int schema);
 
+/* The same on one line, for streams of objects. */
+int json_print_line(json_t *root, int schema);
+
 /* Flushes and closes stdout; trouble when what was printed did not get there (full disk, closed pipe). main ends every
  * command with this. */
 int output_finish(int exit_code);

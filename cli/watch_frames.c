@@ -187,6 +187,6 @@ bool frames_look(struct watch_model *model, struct leaf *leaf)
         return true;
     }
     model->frames_error = r < 0 ? r : frames_error;
-    model->frames_why = r < 0 ? verso_error_text(r) : "needs root (CAP_SYS_ADMIN): the kernel hides frame numbers";
+    model->frames_why = r < 0 ? verso_error_text(r) : "needs root (CAP_SYS_ADMIN) to see frame numbers";
     return false;
 }

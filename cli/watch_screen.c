@@ -339,7 +339,9 @@ static void rate_words(const struct drawing *drawing, enum rate rate, const stru
     char came[32], went[32];
     uint64_t pages = watch_page_count(drawing->model);
 
-    if (rate == RATE_CACHED)
+    if (rate == RATE_CACHED && drawing->model->cache.cached.error)
+        (void)snprintf(out_text, room, "not known");
+    else if (rate == RATE_CACHED)
         (void)snprintf(out_text, room, "%.0f %% +%s -%s/s", pages ? (double)last->cached * 100.0 / (double)pages : 0.0,
                        count_shown(last->came, came), count_shown(last->went, went));
     else

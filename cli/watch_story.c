@@ -168,12 +168,8 @@ static void tell_frame(struct text *text, const struct watch_model *model, uint6
         add(text, "no frame");
         return;
     }
-    if (model->frames_error) {
-        add(text, "frame not known: %s", model->frames_why);
-        return;
-    }
     if (!(state & PAGE_FRAME)) {
-        add(text, "frame not looked at yet");
+        add(text, model->frames_error ? "frame not known" : "frame not looked at yet");
         return;
     }
     add(text, "frame 0x%llx", (unsigned long long)leaf->frame[page % LEAF_PAGES]);

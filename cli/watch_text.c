@@ -198,12 +198,12 @@ void text_snapshot(const struct watch_model *model, int columns, bool can_utf8)
 void text_line(const struct watch_model *model)
 {
     const struct history_bucket *last = history_back(&model->history, 1);
-    char *cached = summary_text(model, SUMMARY_CACHE);
-    char *virtual = summary_text(model, SUMMARY_VIRTUAL);
+    char *cached = summary_text(model, SUMMARY_CACHE), *virtual = summary_text(model, SUMMARY_VIRTUAL);
 
-    printf("%6.1f s  %s  %s", (double)watch_tenths(model) / 10.0, cached, virtual);
+    printf("%.1f s: cache %s; %s", (double)watch_tenths(model) / 10.0, cached, virtual);
     if (last)
-        printf("  faults/s %llu minor %llu major", (unsigned long long)last->minor, (unsigned long long)last->major);
+        printf("; last second: %llu minor faults, %llu major, +%llu -%llu pages", (unsigned long long)last->minor,
+               (unsigned long long)last->major, (unsigned long long)last->came, (unsigned long long)last->went);
     putchar('\n');
     free(cached);
     free(virtual);
