@@ -2,12 +2,11 @@
 /*
  * scan - finding, counting, comparing, up to a fault.
  *
- * From coarse to fine: blocks of four vectors while nothing happens; then vectors; the last vector overlaps the one
- * before, so that no odd bytes are left; and byte by byte only what is shorter than a vector, or what follows where a
- * block could not be read, up to the very byte that can't. What each step does is the processor's matter
+ * From coarse to fine: blocks of four vectors while nothing happens; then spans of one or two vectors, of which the
+ * last overlaps what is done, so that no odd bytes are left; and byte by byte only what is shorter than a vector, or
+ * what follows where a span could not be read, up to the very byte that can't. What each step does is the processor's matter
  * (scan_x86_64.h, scan_aarch64.h); the order of steps is here.
  */
-#include "base/sums.h"
 #include "guard/primitives.h"
 
 #ifdef VERSO__GUARD_HAS_LOOPS
@@ -21,14 +20,35 @@
 /* Each step in both widths; @wide is a constant where these are used. */
 #define FORCED static inline __attribute__((always_inline))
 
-FORCED uint64_t match(const unsigned char *data, unsigned value, bool wide)
+FORCED size_t width_of(bool wide)
 {
-    return wide ? scan_match_wide(data, value) : scan_match_narrow(data, value);
+    return wide ? SCAN_WIDE_BYTES : SCAN_NARROW_BYTES;
 }
 
-FORCED uint64_t differ(const unsigned char *a, const unsigned char *b, bool wide)
+FORCED bool match(const unsigned char *data, size_t bytes, unsigned value, bool wide, uint64_t *out_mask)
 {
-    return wide ? scan_differ_wide(a, b) : scan_differ_narrow(a, b);
+    return wide ? scan_match_wide(data, bytes, value, out_mask) : scan_match_narrow(data, bytes, value, out_mask);
+}
+
+FORCED bool differ(const unsigned char *a, const unsigned char *b, size_t bytes, bool wide, uint64_t *out_mask)
+{
+    return wide ? scan_differ_wide(a, b, bytes, out_mask) : scan_differ_narrow(a, b, bytes, out_mask);
+}
+
+/* What to look at next, in one or two vectors: from @done, or before it when less than a vector is left. */
+struct span {
+    size_t start;
+    size_t bytes;
+};
+
+FORCED struct span span_at(size_t done, size_t bytes, bool wide)
+{
+    const size_t width = width_of(wide);
+    size_t left = bytes - done;
+
+    if (left < width)
+        return (struct span){ bytes - width, width };
+    return (struct span){ done, left < 2 * width ? left : 2 * width };
 }
 
 FORCED struct verso_guard_scan found_at(size_t offset)
@@ -53,23 +73,22 @@ static struct verso_guard_scan find_exact(const unsigned char *data, size_t done
 
 FORCED struct verso_guard_scan find(const unsigned char *data, unsigned value, size_t bytes, bool wide)
 {
-    const size_t width = wide ? SCAN_WIDE_BYTES : SCAN_NARROW_BYTES;
-    const unsigned char *blocks_end = data;
+    const unsigned char *end = data + bytes;
+    struct span span;
+    size_t done = 0;
+    uint64_t mask;
 
-    if (bytes < width)
+    if (bytes < width_of(wide))
         return find_exact(data, 0, value, bytes);
-    if (bytes >= 4 * width)
-        blocks_end = wide ? scan_find_blocks_wide(data, data + bytes, value)
-                          : scan_find_blocks_narrow(data, data + bytes, value);
-    for (size_t done = (size_t)(blocks_end - data), next; done < bytes; done = next + width) {
-        uint64_t mask;
-
-        next = (size_t)verso__min_u64(done, bytes - width);
-        mask = match(data + next, value, wide);
-        if (mask == SCAN_TORN)
+    if (bytes >= 4 * width_of(wide))
+        done = (size_t)((wide ? scan_find_blocks_wide(data, end, value) : scan_find_blocks_narrow(data, end, value)) -
+                        data);
+    for (; done < bytes; done = span.start + span.bytes) {
+        span = span_at(done, bytes, wide);
+        if (!match(data + span.start, span.bytes, value, wide, &mask))
             return find_exact(data, done, value, bytes);
         if (mask)
-            return found_at(next + scan_first(mask));
+            return found_at(span.start + (size_t)__builtin_ctzll(mask));
     }
     return not_found(bytes, bytes);
 }
@@ -82,36 +101,34 @@ struct verso_guard_scan verso_guard_find(const void *data, unsigned char value, 
 
 /* ---- Count ---------------------------------------------------------------------------------------------------- */
 
-/* Vector by vector from *at, the last one overlapping. False: a fault, in a vector that *at stops before. */
-FORCED bool count_vectors(const unsigned char **at, const unsigned char *end, unsigned value, size_t *counted,
+/* From @done on; how far it came: less than @bytes after a fault. */
+FORCED size_t count_spans(const unsigned char *data, size_t done, size_t bytes, unsigned value, size_t *counted,
                           bool wide)
 {
-    const size_t width = wide ? SCAN_WIDE_BYTES : SCAN_NARROW_BYTES;
+    while (done < bytes) {
+        struct span span = span_at(done, bytes, wide);
+        uint64_t mask;
 
-    while (*at < end) {
-        size_t fresh = (size_t)verso__min_u64(width, (size_t)(end - *at));
-        uint64_t mask = match(*at + fresh - width, value, wide);
-
-        if (mask == SCAN_TORN)
-            return false;
-        *counted += scan_count_last(mask, fresh, width);
-        *at += fresh;
+        if (!match(data + span.start, span.bytes, value, wide, &mask))
+            break;
+        *counted += (size_t)__builtin_popcountll(mask >> (done - span.start)); /* not again what has been counted */
+        done = span.start + span.bytes;
     }
-    return true;
+    return done;
 }
 
 FORCED struct verso_guard_scan count(const unsigned char *data, unsigned value, size_t bytes, bool wide)
 {
-    const size_t width = wide ? SCAN_WIDE_BYTES : SCAN_NARROW_BYTES;
-    const unsigned char *at = data, *end = data + bytes;
+    const unsigned char *end = data + bytes, *at = data;
     struct verso_guard_scan scan;
     size_t counted = 0;
 
-    if (bytes >= 4 * width)
+    if (bytes >= 4 * width_of(wide))
         at = wide ? scan_count_blocks_wide(at, end, value, &counted)
                   : scan_count_blocks_narrow(at, end, value, &counted);
-    if (bytes < width || !count_vectors(&at, end, value, &counted, wide))
-        at = scan_count_exact(at, end, value, &counted);
+    if (bytes >= width_of(wide))
+        at = data + count_spans(data, (size_t)(at - data), bytes, value, &counted, wide);
+    at = scan_count_exact(at, end, value, &counted);
     scan = not_found((size_t)(at - data), bytes);
     scan.count = counted;
     return scan;
@@ -135,22 +152,20 @@ static struct verso_guard_scan compare_exact(const unsigned char *a, const unsig
 
 FORCED struct verso_guard_scan compare(const unsigned char *a, const unsigned char *b, size_t bytes, bool wide)
 {
-    const size_t width = wide ? SCAN_WIDE_BYTES : SCAN_NARROW_BYTES;
-    size_t blocks_bytes = 0;
+    struct span span;
+    size_t done = 0;
+    uint64_t mask;
 
-    if (bytes < width)
+    if (bytes < width_of(wide))
         return compare_exact(a, b, 0, bytes);
-    if (bytes >= 4 * width)
-        blocks_bytes = wide ? scan_compare_blocks_wide(a, b, bytes) : scan_compare_blocks_narrow(a, b, bytes);
-    for (size_t done = blocks_bytes, next; done < bytes; done = next + width) {
-        uint64_t mask;
-
-        next = (size_t)verso__min_u64(done, bytes - width);
-        mask = differ(a + next, b + next, wide);
-        if (mask == SCAN_TORN)
+    if (bytes >= 4 * width_of(wide))
+        done = wide ? scan_compare_blocks_wide(a, b, bytes) : scan_compare_blocks_narrow(a, b, bytes);
+    for (; done < bytes; done = span.start + span.bytes) {
+        span = span_at(done, bytes, wide);
+        if (!differ(a + span.start, b + span.start, span.bytes, wide, &mask))
             return compare_exact(a, b, done, bytes);
         if (mask)
-            return found_at(next + scan_first(mask));
+            return found_at(span.start + (size_t)__builtin_ctzll(mask));
     }
     return not_found(bytes, bytes);
 }

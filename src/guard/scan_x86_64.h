@@ -5,8 +5,6 @@
 
 #include "guard/vector_x86_64.h"
 
-/* One bit a byte: which bytes of a vector matched or differed. SCAN_TORN: a fault. */
-#define SCAN_TORN UINT64_MAX
 #define SCAN_WIDE_BYTES AVX_WIDTH
 #define SCAN_NARROW_BYTES SSE_WIDTH
 
@@ -15,56 +13,49 @@ static inline bool scan_has_wide(void)
     return verso__guard_cpu() & VERSO__GUARD_CPU_AVX2;
 }
 
-static inline size_t scan_first(uint64_t mask)
-{
-    return (size_t)__builtin_ctzll(mask);
-}
-
-/* Of the last @bytes bytes of a vector of @width. */
-static inline size_t scan_count_last(uint64_t mask, size_t bytes, size_t width)
-{
-    size_t count = 0;
-
-    for (mask >>= width - bytes; mask; mask &= mask - 1)
-        count++;
-    return count;
-}
-
 /* clang-format off */
 
-/* ---- One vector ----------------------------------------------------------------------------------------------- */
+/* ---- One to two vectors, which overlap when there is less than two of them ----------------------------------------
+ *
+ * *out_mask: one bit a byte, the first byte lowest. False: a fault.
+ */
 
 #define SCAN_MATCH(V, name)                                                                                            \
-    static inline uint64_t name(const unsigned char *data, unsigned value)                                             \
+    static inline bool name(const unsigned char *data, size_t bytes, unsigned value, uint64_t *out_mask)               \
     {                                                                                                                  \
-        uint64_t mask = SCAN_TORN;                                                                                     \
+        unsigned front, back, torn = 1;                                                                                \
                                                                                                                        \
         __asm__ volatile(V##_BROADCAST("v")                                                                            \
-                         BLOCK LOAD(V, 0, FRONT(V, 0, "p")) V##_OP("cmpeqb", 7, 0) V##_MASK(0, "m") BLOCK_END("2b")    \
-                         V##_LEAVE                                                                                     \
-                         : [m] "+r"(mask)                                                                              \
-                         : [p] "r"(data), [v] "r"(value)                                                               \
-                         : V##_USED "memory");                                                                         \
-        return mask;                                                                                                   \
+                         BLOCK LOAD(V, 0, FRONT(V, 0, "p")) LOAD(V, 1, BACK(V, 1, "p"))                                \
+                         V##_OP("cmpeqb", 7, 0) V##_OP("cmpeqb", 7, 1) V##_MASK(0, "f") V##_MASK(1, "b")               \
+                         "xor %[torn], %[torn]\n" BLOCK_END("2b") V##_LEAVE                                            \
+                         : [f] "=&r"(front), [b] "=&r"(back), [torn] "+r"(torn)                                        \
+                         : [p] "r"(data), [n] "r"(bytes), [v] "r"(value)                                               \
+                         : V##_USED "cc", "memory");                                                                   \
+        *out_mask = front | (uint64_t)back << (bytes - V##_WIDTH);                                                     \
+        return !torn;                                                                                                  \
     }
 SCAN_MATCH(SSE, scan_match_narrow)
 SCAN_MATCH(AVX, scan_match_wide)
 #undef SCAN_MATCH
 
-#define SCAN_DIFFER(V, name, all)                                                                                      \
-    static inline uint64_t name(const unsigned char *a, const unsigned char *b)                                        \
+#define SCAN_DIFFER(V, name)                                                                                           \
+    static inline bool name(const unsigned char *a, const unsigned char *b, size_t bytes, uint64_t *out_mask)          \
     {                                                                                                                  \
-        uint64_t mask = SCAN_TORN;                                                                                     \
+        unsigned front, back, torn = 1;                                                                                \
                                                                                                                        \
         __asm__ volatile(BLOCK LOAD(V, 0, FRONT(V, 0, "a")) LOAD(V, 1, FRONT(V, 0, "b"))                               \
-                         V##_OP("cmpeqb", 1, 0) V##_MASK(0, "m") BLOCK_END("2b") V##_LEAVE                             \
-                         : [m] "+r"(mask)                                                                              \
-                         : [a] "r"(a), [b] "r"(b)                                                                      \
-                         : V##_USED "memory");                                                                         \
-        return mask == SCAN_TORN ? mask : mask ^ (all);                                                                \
+                         LOAD(V, 2, BACK(V, 1, "a")) LOAD(V, 3, BACK(V, 1, "b"))                                       \
+                         V##_OP("cmpeqb", 1, 0) V##_OP("cmpeqb", 3, 2) V##_MASK(0, "f") V##_MASK(2, "k")               \
+                         "xor %[torn], %[torn]\n" BLOCK_END("2b") V##_LEAVE                                            \
+                         : [f] "=&r"(front), [k] "=&r"(back), [torn] "+r"(torn)                                        \
+                         : [a] "r"(a), [b] "r"(b), [n] "r"(bytes)                                                      \
+                         : V##_USED "cc", "memory");                                                                   \
+        *out_mask = ~(front | (uint64_t)back << (bytes - V##_WIDTH)) & UINT64_MAX >> (64 - bytes);                     \
+        return !torn;                                                                                                  \
     }
-SCAN_DIFFER(SSE, scan_differ_narrow, 0xffffU)
-SCAN_DIFFER(AVX, scan_differ_wide, 0xffffffffU)
+SCAN_DIFFER(SSE, scan_differ_narrow)
+SCAN_DIFFER(AVX, scan_differ_wide)
 #undef SCAN_DIFFER
 
 /* ---- Blocks of four vectors, at least one ------------------------------------------------------------------------
