@@ -451,7 +451,6 @@ struct verso__os_process_info {
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
     uint64_t start_ticks; /* with the pid: which process this is */
-    uint32_t user_id;     /* the effective one */
     char state;           /* as ps shows it: 'R', 'S', 'Z' (ended, not yet waited for) ... */
     bool is_kernel_thread;
 };

@@ -236,7 +236,7 @@ bool verso__parse_stat(const char *text, size_t bytes, struct verso__os_process_
 {
     const char *open = memchr(text, '(', bytes);
     const char *close = memrchr(text, ')', bytes);
-    struct verso__os_process_info info = { .user_id = 0 };
+    struct verso__os_process_info info = { .is_kernel_thread = false };
     uint64_t numbers[STAT_FIELDS] = { 0 };
     struct cursor cursor = cursor_over(text, bytes);
     size_t command_bytes;
@@ -261,21 +261,5 @@ bool verso__parse_stat(const char *text, size_t bytes, struct verso__os_process_
     if (!verso__multiply_u64(numbers[STAT_RESIDENT_PAGES], verso__os_page_bytes(), &info.resident_bytes))
         return false;
     *out_info = info;
-    return true;
-}
-
-bool verso__parse_effective_user(const char *line, size_t bytes, uint32_t *out_user)
-{
-    struct cursor cursor = cursor_over(line, bytes);
-    uint64_t real, effective;
-
-    if (bytes < 4 || memcmp(line, "Uid:", 4) != 0)
-        return false;
-    cursor.at += 4;
-    skip(&cursor, '\t');
-    if (!take_number(&cursor, 10, &real) || !take(&cursor, '\t') || !take_number(&cursor, 10, &effective) ||
-        effective > UINT32_MAX)
-        return false;
-    *out_user = (uint32_t)effective;
     return true;
 }

@@ -37,10 +37,7 @@ bool verso__parse_name_is_ambiguous(const char *name, size_t bytes);
  */
 bool verso__parse_memory_field(const char *line, size_t bytes, struct verso__os_mapping_memory *memory);
 
-/* /proc/PID/stat, whole. The command may hold anything, also ")" and newlines. @out_info's user_id is not set. */
+/* /proc/PID/stat, whole. The command may hold anything, also ")" and newlines. */
 bool verso__parse_stat(const char *text, size_t bytes, struct verso__os_process_info *out_info);
-
-/* A line of /proc/PID/status: true and the effective user when it is "Uid:". */
-bool verso__parse_effective_user(const char *line, size_t bytes, uint32_t *out_user);
 
 #endif

@@ -190,8 +190,7 @@ int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg)
     return r;
 }
 
-/* The whole of stat: one line, but its command may hold a newline. */
-static int read_stat(pid_t pid, struct verso__os_process_info *out_info)
+int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info)
 {
     char text[1024]; /* more than the first 24 fields can take: 64 bytes of command, numbers of at most 20 digits */
     size_t done = 0;
@@ -204,35 +203,4 @@ static int read_stat(pid_t pid, struct verso__os_process_info *out_info)
     if (r < 0)
         return r;
     return verso__parse_stat(text, done, out_info) ? 0 : -EPROTO;
-}
-
-static int read_user(pid_t pid, uint32_t *out_user)
-{
-    struct verso__proc_lines lines = { 0 };
-    size_t bytes;
-    char *line;
-    int r = verso__proc_open(pid, "status", &lines.fd);
-
-    if (r < 0)
-        return r;
-    while ((r = verso__proc_lines_next(&lines, &line, &bytes)) > 0)
-        if (verso__parse_effective_user(line, bytes, out_user))
-            break;
-    verso__proc_lines_end(&lines);
-    verso__os_close(lines.fd);
-    if (r == 0)
-        return -EPROTO;
-    return r < 0 ? r : 0;
-}
-
-int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info)
-{
-    struct verso__os_process_info info;
-    int r = read_stat(pid, &info);
-
-    if (r == 0)
-        r = read_user(pid, &info.user_id);
-    if (r == 0)
-        *out_info = info;
-    return r;
 }

@@ -290,20 +290,6 @@ static void test_what_is_no_stat(void **state)
     assert_true(info.start_ticks == 7);
 }
 
-static void test_effective_user(void **state)
-{
-    uint32_t user = 7;
-
-    (void)state;
-    assert_true(verso__parse_effective_user("Uid:\t1\t2\t3\t4", 12, &user));
-    assert_int_equal(user, 2);
-    assert_false(verso__parse_effective_user("Uid:\t1\t", 7, &user));
-    assert_false(verso__parse_effective_user("Uid", 3, &user));
-    assert_false(verso__parse_effective_user("Gid:\t1\t2\t3\t4", 12, &user));
-    assert_false(verso__parse_effective_user("Uid:\t1\t4294967296\t", 17, &user));
-    assert_int_equal(user, 2);
-}
-
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -317,7 +303,6 @@ int main(void)
         cmocka_unit_test(test_what_is_no_memory_field),
         cmocka_unit_test(test_stat),
         cmocka_unit_test(test_what_is_no_stat),
-        cmocka_unit_test(test_effective_user),
     };
 
     return run_test_list(list);
