@@ -54,6 +54,8 @@ void support_child_stop(pid_t child)
 
 int support_drop_privileges(void)
 {
+    if (geteuid() != 0)
+        return 0;
     if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
         return -1;
     return prctl(PR_SET_DUMPABLE, 1); /* else even its own /proc files belong to root */

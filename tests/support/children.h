@@ -17,7 +17,7 @@ void support_child_stop(pid_t child);
 /* Ends it, but leaves it unwaited for: a zombie. support_child_stop() then takes it away. */
 void support_child_kill(pid_t child);
 
-/* For use in a child: gives up root for the user "nobody" and every capability; 0, or -1 when it can't. */
+/* For use in a child: gives up root, if it has it, for the user "nobody"; 0, or -1 when it can't. */
 int support_drop_privileges(void);
 
 #endif

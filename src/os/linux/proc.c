@@ -19,6 +19,16 @@ static int absence(const char *process)
     return -ESRCH;
 }
 
+/* To an ordinary user, what is left of his own process when it has ended is somebody else's: -EACCES. */
+static int refusal(pid_t pid, const char *name)
+{
+    struct verso__os_process_info info;
+
+    if (strcmp(name, "stat") != 0 && verso__os_process_info(pid, &info) == 0 && info.state == 'Z')
+        return -ESRCH;
+    return -EACCES;
+}
+
 int verso__proc_open(pid_t pid, const char *name, int *out_fd)
 {
     char process[32], path[96];
@@ -34,7 +44,9 @@ int verso__proc_open(pid_t pid, const char *name, int *out_fd)
     if (r < 0 || (size_t)r >= sizeof(path))
         return -ENAMETOOLONG;
     r = verso__os_open(path, VERSO__OS_OPEN_READ, 0, out_fd);
-    return r == -ENOENT ? absence(process) : r;
+    if (r == -ENOENT)
+        return absence(process);
+    return r == -EACCES ? refusal(pid, name) : r;
 }
 
 /* Makes room behind what is not yet given out, and for one NUL: by moving it down, else by growing. */

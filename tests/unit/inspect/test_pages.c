@@ -341,16 +341,18 @@ static void test_runs_refused(void **state)
 
 /* ---- Frames ---- */
 
-static void skip_without_frames(void)
+/* Why frames can't be looked at, or NULL. */
+static const char *frames_refusal(void)
 {
     struct verso_inspect_frame frame;
     int r = verso_inspect_frames(0, 1, &frame);
 
     if (r == -EACCES || r == -EPERM)
-        skip_because("only root may look at frames");
+        return "only root may look at frames";
     if (r == -ENOENT)
-        skip_because("this kernel has no /proc/kpageflags");
+        return "this kernel has no /proc/kpageflags";
     assert_int_equal(r, 0);
+    return NULL;
 }
 
 static void compare_frame(uint64_t number, const struct verso_inspect_frame *frame, unsigned bit, unsigned wanted)
@@ -368,7 +370,8 @@ static void test_frames_of_a_file(void **state)
     char *memory;
 
     (void)state;
-    skip_without_frames();
+    if (frames_refusal())
+        skip_because("%s", frames_refusal());
     memory = map_whole(support_file("frames", 8 * page_bytes), PROT_READ | PROT_WRITE, MAP_SHARED);
     assert_int_equal(madvise(memory, 8 * page_bytes, MADV_POPULATE_WRITE), 0);
     assert_ok(verso_inspect_pages(0, (uintptr_t)memory, 8, pages, NULL));
@@ -396,7 +399,8 @@ static void test_frames_across_batches(void **state)
     char *memory;
 
     (void)state;
-    skip_without_frames();
+    if (frames_refusal())
+        skip_because("%s", frames_refusal());
     memory = make_anonymous(1);
     memory[0] = 1;
     assert_ok(verso_inspect_pages(0, (uintptr_t)memory, 1, &page, NULL));
@@ -417,7 +421,8 @@ static void test_frames_refused(void **state)
     struct verso_inspect_frame frame = { 7, 7 };
 
     (void)state;
-    skip_without_frames();
+    if (frames_refusal())
+        skip_because("%s", frames_refusal());
     assert_fails(verso_inspect_frames(UINT64_C(1) << 50, 1, &frame), VERSO_E_RANGE);
     assert_fails(verso_inspect_frames(UINT64_MAX, 1, &frame), VERSO_E_RANGE);
     assert_true(frame.state == 7 && frame.map_count == 7);
