@@ -105,19 +105,12 @@ static int read_names(FILE *file, struct text_list *names)
     return ferror(file) ? trouble("--files-from: %s", strerror(errno)) : -1;
 }
 
-static int gather_names(int count, char **arguments, struct text_list *names)
+static int read_list(struct text_list *names)
 {
-    bool is_stdin = names_file && strcmp(names_file, "-") == 0;
-    FILE *file;
+    bool is_stdin = strcmp(names_file, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(names_file, "re");
     int answer;
 
-    for (int i = 0; i < count; i++) {
-        names->texts = allocate(names->texts, names->count + 1, sizeof(*names->texts));
-        names->texts[names->count++] = copy_of(arguments[i]);
-    }
-    if (!names_file)
-        return names->count ? -1 : trouble("name files or directories; see `verso cache --help`");
-    file = is_stdin ? stdin : fopen(names_file, "re");
     if (!file) {
         char *shown = name_shown(names_file);
 
@@ -131,17 +124,28 @@ static int gather_names(int count, char **arguments, struct text_list *names)
     return answer;
 }
 
-static void names_clear(struct text_list *names)
+static void text_list_clear(struct text_list *list)
 {
-    for (size_t i = 0; i < names->count; i++)
-        free((void *)(uintptr_t)names->texts[i]);
-    free(names->texts);
+    for (size_t i = 0; i < list->count; i++)
+        free((void *)(uintptr_t)list->texts[i]);
+    free(list->texts);
+}
+
+/* The list counts as one more root, called as it was. */
+static size_t root_count(const struct walk_names *names)
+{
+    return names->given.count + (names_file ? 1 : 0);
+}
+
+static const char *root_name(const struct walk_names *names, size_t root)
+{
+    return root < names->given.count ? names->given.texts[root] : names_file;
 }
 
 /* ---- Work ---- */
 
 /* For a bar with time left: what is missing altogether. Only where somebody watches, for it is a walk of its own. */
-static void measure_touch(struct cache_gather *gather, const struct text_list *names)
+static void measure_touch(struct cache_gather *gather, const struct walk_names *names)
 {
     struct walk_options quiet = walk_options;
     struct walk_counts counts;
@@ -174,23 +178,23 @@ static struct cache_row *collect_files(struct cache_gather *gather, size_t *out_
 }
 
 /* A row for each name given. */
-static struct cache_row *collect_sums(const struct cache_gather *gather, const struct text_list *names)
+static struct cache_row *collect_sums(const struct cache_gather *gather, const struct walk_names *names)
 {
-    struct cache_row *rows = allocate(NULL, names->count, sizeof(*rows));
+    struct cache_row *rows = allocate(NULL, gather->root_count, sizeof(*rows));
 
-    for (size_t root = 0; root < names->count; root++) {
+    for (size_t root = 0; root < gather->root_count; root++) {
         rows[root] = (struct cache_row){ .root = root, .source = "", .why = "" };
         for (unsigned i = 0; i < gather->worker_count; i++)
             cache_row_add(&rows[root], &gather->workers[i].sums[root]);
-        rows[root].path = copy_of(names->texts[root]);
+        rows[root].path = copy_of(root_name(names, root));
     }
     return rows;
 }
 
-static int report(struct cache_gather *gather, const struct text_list *names, const struct walk_counts *counts)
+static int report(struct cache_gather *gather, const struct walk_names *names, const struct walk_counts *counts)
 {
     struct cache_row total = { .source = "", .why = "" };
-    size_t count = names->count;
+    size_t count = gather->root_count;
     struct cache_row *rows = collect_sums(gather, names);
     int answer;
 
@@ -211,13 +215,13 @@ static int report(struct cache_gather *gather, const struct text_list *names, co
     return counts->troubles || atomic_load(&gather->troubles) ? EXIT_TROUBLE : answer;
 }
 
-static int work(const struct text_list *names)
+static int work(const struct walk_names *names)
 {
     struct cache_gather gather;
     struct walk_counts counts;
     int answer;
 
-    cache_gather_init(&gather, walk_options.thread_count, names->count);
+    cache_gather_init(&gather, walk_options.thread_count, root_count(names));
     if (cache_request.action == CACHE_TOUCH)
         measure_touch(&gather, names);
     else
@@ -241,7 +245,7 @@ static int work(const struct text_list *names)
     return answer;
 }
 
-static int hold(const struct text_list *names)
+static int hold(const struct walk_names *names)
 {
     int answer;
 
@@ -261,16 +265,23 @@ static int hold(const struct text_list *names)
 
 static int run(int count, char **arguments)
 {
-    struct text_list names = { NULL, 0 };
+    struct walk_names names = { { NULL, 0 }, { NULL, 0 } };
     int answer = check_options();
 
     if (answer >= 0)
         return answer;
+    if (count == 0 && !names_file)
+        return trouble("name files or directories; see `verso cache --help`");
     set_request();
-    answer = gather_names(count, arguments, &names);
+    names.given.texts = allocate(NULL, (size_t)count, sizeof(*names.given.texts));
+    for (int i = 0; i < count; i++)
+        names.given.texts[names.given.count++] = arguments[i];
+    if (names_file)
+        answer = read_list(&names.listed);
     if (answer < 0)
         answer = lock ? hold(&names) : work(&names);
-    names_clear(&names);
+    free(names.given.texts);
+    text_list_clear(&names.listed);
     free(walk_options.ignore.texts);
     free(walk_options.only.texts);
     return answer;

@@ -11,12 +11,12 @@
 #include "walk.h"
 #include "file_set.h"
 #include "output.h"
+#include "walk_names.h"
 #include "walk_stack.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -65,25 +65,11 @@ static bool is_stopped(void)
     return atomic_load_explicit(&stopped, memory_order_relaxed) || interrupted();
 }
 
-/* ---- Paths and directories ---- */
-
-static char *joined(const char *directory, const char *name)
-{
-    size_t length = directory ? strlen(directory) : 0, name_bytes = strlen(name) + 1;
-    bool slash = length && directory[length - 1] != '/';
-    char *path = allocate(NULL, length + slash + name_bytes, 1);
-
-    if (length)
-        memcpy(path, directory, length);
-    if (slash)
-        path[length] = '/';
-    memcpy(path + length + slash, name, name_bytes);
-    return path;
-}
+/* ---- Directories ---- */
 
 char *walk_path(const struct walk_file *file)
 {
-    return joined(file->directory, file->name);
+    return walk_joined(file->directory, file->name);
 }
 
 static int directory_fd(const struct directory *directory)
@@ -120,7 +106,7 @@ static void complain(struct worker *worker, const char *step, const struct direc
     worker->counts.troubles++;
     if (worker->walk->options->silent)
         return;
-    path = joined(directory_path(directory), name);
+    path = walk_joined(directory_path(directory), name);
     shown = name_shown(path);
     trouble("%s: %s: %s", step, shown, reason ? reason : "unknown error");
     free(shown);
@@ -143,37 +129,6 @@ static void done(struct walk *walk, struct walk_work *work)
     free(work->names);
     directory_leave(work->directory);
     walk_stack_done(&walk->stack);
-}
-
-/* ---- Names ---- */
-
-/* A pattern with a slash is about the whole path, any other about the name. */
-static bool matches(const struct text_list *patterns, const struct directory *directory, const char *name)
-{
-    const char *base = strrchr(name, '/');
-    bool found = false;
-
-    base = base && base[1] ? base + 1 : name;
-    for (size_t i = 0; i < patterns->count && !found; i++) {
-        if (strchr(patterns->texts[i], '/')) {
-            char *path = joined(directory_path(directory), name);
-
-            found = fnmatch(patterns->texts[i], path, 0) == 0;
-            free(path);
-        } else {
-            found = fnmatch(patterns->texts[i], base, 0) == 0;
-        }
-    }
-    return found;
-}
-
-static bool is_wanted(const struct walk *walk, const struct directory *directory, const char *name, bool is_directory)
-{
-    const struct walk_options *options = walk->options;
-
-    if (options->ignore.count && matches(&options->ignore, directory, name))
-        return false;
-    return is_directory || options->only.count == 0 || matches(&options->only, directory, name);
 }
 
 /* ---- Files ---- */
@@ -210,7 +165,7 @@ static void visit_file(struct worker *worker, const struct walk_work *work, cons
     struct stat status;
     int fd;
 
-    if (!is_wanted(worker->walk, work->directory, name, false))
+    if (!walk_is_wanted(worker->walk->options, directory_path(work->directory), name, false))
         return;
     if (!is_root && !worker->walk->options->follow)
         how |= O_NOFOLLOW;
@@ -249,7 +204,7 @@ static struct directory *directory_open(struct worker *worker, const struct walk
                !is_met_again(walk, &walk->directories, &status, walk->know_all)) {
         directory = allocate(NULL, 1, sizeof(*directory));
         directory->stream = stream;
-        directory->path = joined(directory_path(work->directory), name);
+        directory->path = walk_joined(directory_path(work->directory), name);
         directory->root = work->root;
         directory->root_device = work->directory ? work->directory->root_device : status.st_dev;
         atomic_init(&directory->users, 1);
@@ -319,8 +274,8 @@ static void enter(struct worker *worker, struct directory *directory, const stru
             visit_file(worker, &here, entry->d_name);
         break;
     case DT_DIR:
-        if (is_wanted(walk, directory, entry->d_name, true)) {
-            char *name = joined(entry->d_name, ""); /* the slash at its end says that it is a directory */
+        if (walk_is_wanted(walk->options, directory->path, entry->d_name, true)) {
+            char *name = walk_joined(entry->d_name, ""); /* the slash at its end says that it is a directory */
 
             put(walk, directory, name, strlen(name) + 1, directory->root);
             free(name);
@@ -367,15 +322,14 @@ static void visit_directory(struct worker *worker, const struct walk_work *work,
 /* ---- The names given ---- */
 
 /* A name that was typed is followed where it is a link, and nothing about it is passed over in silence. */
-static void visit_root(struct worker *worker, const struct walk_work *work)
+static void visit_root(struct worker *worker, const struct walk_work *work, const char *name)
 {
-    const char *name = work->names;
     struct stat status;
 
     if (stat(name, &status) < 0) {
         complain(worker, "open", NULL, name);
     } else if (S_ISDIR(status.st_mode)) {
-        if (is_wanted(worker->walk, NULL, name, true))
+        if (walk_is_wanted(worker->walk->options, NULL, name, true))
             visit_directory(worker, work, name);
     } else if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) {
         visit_file(worker, work, name);
@@ -385,23 +339,27 @@ static void visit_root(struct worker *worker, const struct walk_work *work)
     }
 }
 
-static void visit(struct worker *worker, const struct walk_work *work)
+/* An entry of a directory; a slash at its end says that it is one itself. */
+static void visit_entry(struct worker *worker, const struct walk_work *work, char *name)
 {
-    if (!work->directory) {
-        visit_root(worker, work);
+    size_t length = strlen(name);
+
+    if (name[length - 1] != '/') {
+        visit_file(worker, work, name);
         return;
     }
-    for (size_t at = 0; at < work->names_bytes && !is_stopped(); at += strlen(work->names + at) + 1) {
-        char *name = work->names + at;
-        size_t length = strlen(name);
+    name[length - 1] = '\0';
+    visit_directory(worker, work, name);
+    name[length - 1] = '/';
+}
 
-        if (name[length - 1] == '/') {
-            name[length - 1] = '\0';
-            visit_directory(worker, work, name);
-            name[length - 1] = '/';
-        } else {
-            visit_file(worker, work, name);
-        }
+static void visit(struct worker *worker, const struct walk_work *work)
+{
+    for (size_t at = 0; at < work->names_bytes && !is_stopped(); at += strlen(work->names + at) + 1) {
+        if (work->directory)
+            visit_entry(worker, work, work->names + at);
+        else
+            visit_root(worker, work, work->names + at);
     }
 }
 
@@ -418,8 +376,8 @@ static void *work_on(void *arg)
     return NULL;
 }
 
-/* The names one by one where they are directories, so that a file below two of them belongs to the first. */
-static void put_names(struct walk *walk, const struct text_list *names)
+/* One by one where they are directories, so that a file below two of them belongs to the first. */
+static void put_given(struct walk *walk, const struct text_list *names)
 {
     struct stat status;
 
@@ -432,7 +390,22 @@ static void put_names(struct walk *walk, const struct text_list *names)
         if (is_directory)
             walk_stack_drain(&walk->stack);
     }
-    walk_stack_drain(&walk->stack);
+}
+
+static void put_listed(struct walk *walk, const struct text_list *names, size_t root)
+{
+    for (size_t from = 0, to; from < names->count && !is_stopped(); from = to) {
+        size_t bytes = 0;
+        char *joint, *at;
+
+        for (to = from; to < names->count && to - from < HANDFUL_NAMES; to++)
+            bytes += strlen(names->texts[to]) + 1;
+        joint = at = allocate(NULL, bytes, 1);
+        for (size_t i = from; i < to; i++)
+            at = stpcpy(at, names->texts[i]) + 1;
+        put(walk, NULL, joint, bytes, root);
+        free(joint);
+    }
 }
 
 /* Deep trees keep a directory open for each level. */
@@ -457,14 +430,14 @@ static void counts_add(struct walk_counts *sum, const struct walk_counts *counts
     sum->troubles += counts->troubles;
 }
 
-void walk_run(const struct walk_options *options, const struct text_list *names, walk_function *each, void *context,
+void walk_run(const struct walk_options *options, const struct walk_names *names, walk_function *each, void *context,
               struct walk_counts *out_counts)
 {
     struct walk walk = {
         .options = options,
         .each = each,
         .context = context,
-        .know_all = options->follow || names->count > 1,
+        .know_all = options->follow || names->given.count + names->listed.count > 1,
         .files = FILE_SET_INIT,
         .directories = FILE_SET_INIT,
         .stack = WALK_STACK_INIT,
@@ -480,7 +453,9 @@ void walk_run(const struct walk_options *options, const struct text_list *names,
     }
     if (started == 0)
         exit(trouble("no thread could be started: %s", strerror(error)));
-    put_names(&walk, names);
+    put_given(&walk, &names->given);
+    put_listed(&walk, &names->listed, names->given.count);
+    walk_stack_drain(&walk.stack);
     walk_stack_end(&walk.stack);
     *out_counts = (struct walk_counts){ 0 };
     for (unsigned i = 0; i < started; i++) {

@@ -19,7 +19,7 @@ struct walk_file {
     const struct stat *status; /* of fd */
     const char *directory;     /* path of its directory, NULL for a name given to the walk */
     const char *name;
-    size_t root;     /* which of the names it is, or lies below */
+    size_t root;     /* where it was found; see struct walk_names */
     unsigned worker; /* which thread calls, from 0: for sums of its own */
 };
 
@@ -34,6 +34,12 @@ struct walk_options {
     struct text_list only;   /* patterns, one of which a file's name must match; none: all */
     unsigned thread_count;   /* at least 1 */
     bool silent;             /* troubles are counted, not told */
+};
+
+/* Where to begin. Each name given is a root of its own, the list together is the last one. */
+struct walk_names {
+    struct text_list given;
+    struct text_list listed;
 };
 
 /* What was met, and what was left out. */
@@ -52,7 +58,7 @@ struct walk_counts {
  * walk_stop(). A name that is not there, or of a kind without a page cache, is trouble; in directories such things are
  * passed by. Names that are block devices count as files.
  */
-void walk_run(const struct walk_options *options, const struct text_list *names, walk_function *each, void *context,
+void walk_run(const struct walk_options *options, const struct walk_names *names, walk_function *each, void *context,
               struct walk_counts *out_counts);
 
 /* From @each: no more files. */

@@ -2,7 +2,7 @@
 /*
  * cache.h - files into the page cache, and out of it. What is in it, inspect.h tells.
  *
- * Nothing is mapped, so neither call marks pages as in use by this process.
+ * Neither call leaves a mapping, or marks pages as used: what is fetched and never used is the first to be reclaimed.
  */
 #ifndef VERSO_CACHE_H
 #define VERSO_CACHE_H
@@ -17,13 +17,14 @@ VERSO_BEGIN_DECLS
  * @fd:          open for reading; its position stays
  * @length_bytes: 0: to the end; what lies past the end is left out
  *
- * Reads all of the range, also what is cached already: ask verso_inspect_cached_runs() where that matters. Under memory
- * pressure pages may be gone again by the time the call returns.
+ * The range is faulted in by stretches, mapped for that moment; what can't be mapped is read. Pages that are cached
+ * already cost little, but not nothing: verso_inspect_cached_runs() tells which those are. Under memory pressure pages
+ * may be gone again by the time the call returns.
  *
  * Errors:  VERSO_E_OVERFLOW; -EBADF (closed, or not open for reading), -EISDIR, -ESPIPE (a pipe or socket); -ENOMEM;
  *          -EIO and what else read(2) answers, with the offset in the record.
  * Threads: any; several may fetch parts of one file.
- * Source:  pread(2).
+ * Source:  madvise(2) MADV_POPULATE_READ; pread(2) where that fails, and before Linux 5.14.
  */
 VERSO_API int verso_cache_fetch(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 

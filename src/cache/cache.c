@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cache - bringing files into the page cache by reading them, and asking the kernel to let them go. */
+/*
+ * cache - bringing files into the page cache, and asking the kernel to let them go.
+ *
+ * Reading a file only to have it read would copy every byte for nothing. So it is mapped a stretch at a time, and the
+ * kernel faults the stretch in: as fast as its readahead, a few faults for each large folio. The map says that it will
+ * be read in sequence; pages of such maps are not taken for used ones when they are unmapped. What can't be mapped, or
+ * fails in the map, is read: then the failure has a name and a place.
+ */
 #include "base/fail.h"
 #include "base/sums.h"
 #include "os/os.h"
@@ -9,8 +16,8 @@
 #include <stdlib.h>
 #include <verso/cache.h>
 
-/* Long enough that readahead takes over, short enough to stay in the processor's cache while being thrown away. */
-#define FETCH_BYTES ((size_t)256 << 10)
+#define STRETCH_BYTES ((uint64_t)8 << 20)
+#define READ_BYTES ((size_t)64 << 10)
 
 static int fail_fd(int code, const char *step, int fd, uint64_t offset_bytes)
 {
@@ -32,28 +39,65 @@ static int range_end(int fd, uint64_t offset_bytes, uint64_t length_bytes, uint6
     return 0;
 }
 
+/* Faults whole pages in; any failure is only a reason to read instead. */
+static int fault_in(int fd, uint64_t start, uint64_t end)
+{
+    size_t bytes = (size_t)(end - start);
+    void *address;
+    int r = verso__os_map(NULL, bytes, VERSO__OS_ACCESS_READ, VERSO__OS_MAP_SHARED, fd, start, &address);
+
+    if (r < 0)
+        return r;
+    (void)verso__os_advise(address, bytes, VERSO__OS_ADVICE_SEQUENTIAL);
+    r = verso__os_populate(address, bytes, false);
+    (void)verso__os_unmap(address, bytes);
+    return r;
+}
+
+/* Reads until @end or the file's, whichever comes first. */
+static int read_through(int fd, uint64_t start, uint64_t end)
+{
+    void *room = malloc(READ_BYTES);
+    size_t done;
+    int r;
+
+    if (!room)
+        return verso__fail(-ENOMEM, "malloc", NULL);
+    do {
+        size_t wanted = (size_t)verso__min_u64(end - start, READ_BYTES);
+
+        done = 0;
+        r = verso__os_read_at(fd, start, room, wanted, &done);
+        if (r < 0)
+            r = fail_fd(r, "read", fd, start);
+        start += done;
+    } while (r == 0 && done == READ_BYTES && start < end);
+    free(room);
+    return r;
+}
+
 int verso_cache_fetch(int fd, uint64_t offset_bytes, uint64_t length_bytes)
 {
-    uint64_t end = 0;
-    size_t done;
-    void *room;
+    uint64_t page_bytes = verso__os_page_bytes(), end = 0, at = offset_bytes, known_end;
+    struct verso__os_file_info info;
     int r = range_end(fd, offset_bytes, length_bytes, &end);
 
     if (r < 0)
         return r;
-    room = malloc(FETCH_BYTES);
-    if (!room)
-        return verso__fail(-ENOMEM, "malloc", NULL);
-    do {
-        size_t wanted = (size_t)verso__min_u64(end - offset_bytes, FETCH_BYTES);
+    r = verso__os_file_info(fd, &info);
+    if (r < 0)
+        return fail_fd(r, "fstat", fd, VERSO_OFFSET_NONE);
+    known_end = verso__min_u64(info.bytes, end);
+    while (r == 0 && at < known_end) {
+        uint64_t start = verso__round_down(at, page_bytes);
+        uint64_t next = verso__min_u64(known_end, start + STRETCH_BYTES);
 
-        done = 0;
-        r = wanted ? verso__os_read_at(fd, offset_bytes, room, wanted, &done) : 0;
-        if (r < 0)
-            r = fail_fd(r, "read", fd, offset_bytes);
-        offset_bytes += done;
-    } while (r == 0 && done == FETCH_BYTES);
-    free(room);
+        if (fault_in(fd, start, next) < 0)
+            r = read_through(fd, at, next);
+        at = next;
+    }
+    if (r == 0 && at < end) /* what has grown meanwhile, and files that do not know their size: /proc */
+        r = read_through(fd, at, end);
     return r;
 }
 

@@ -105,10 +105,10 @@ static void test_ranges_past_the_end(void **state)
     close(empty);
 }
 
-/* A large file, so that fetching takes more than one step and ends where it should. */
-static void test_fetch_of_many_steps(void **state)
+/* A large file, so that fetching takes more than one stretch and ends where it should. */
+static void test_fetch_of_many_stretches(void **state)
 {
-    const uint64_t bytes = ((uint64_t)1 << 20) + 5, pages = (bytes + page_bytes() - 1) / page_bytes();
+    const uint64_t bytes = ((uint64_t)17 << 20) + 5, pages = (bytes + page_bytes() - 1) / page_bytes();
     int fd = open_file(support_file("f", bytes), O_RDONLY);
 
     (void)state;
@@ -175,7 +175,7 @@ int main(void)
         cmocka_unit_test(test_drop_and_fetch),
         cmocka_unit_test(test_fetch_of_a_range),
         cmocka_unit_test(test_ranges_past_the_end),
-        cmocka_unit_test(test_fetch_of_many_steps),
+        cmocka_unit_test(test_fetch_of_many_stretches),
         cmocka_unit_test(test_dirty_pages_go_only_when_written),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_record_names_the_file),
