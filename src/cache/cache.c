@@ -57,28 +57,26 @@ static int fault_in(int fd, uint64_t start, uint64_t end)
 /* Reads until @end or the file's, whichever comes first. */
 static int read_through(int fd, uint64_t start, uint64_t end)
 {
-    void *room = malloc(READ_BYTES);
-    size_t done;
+    size_t room_bytes = (size_t)verso__min_u64(end - start, READ_BYTES), done;
+    void *room = malloc(room_bytes ? room_bytes : 1);
     int r;
 
     if (!room)
         return verso__fail(-ENOMEM, "malloc", NULL);
     do {
-        size_t wanted = (size_t)verso__min_u64(end - start, READ_BYTES);
-
         done = 0;
-        r = verso__os_read_at(fd, start, room, wanted, &done);
+        r = verso__os_read_at(fd, start, room, (size_t)verso__min_u64(end - start, room_bytes), &done);
         if (r < 0)
             r = fail_fd(r, "read", fd, start);
         start += done;
-    } while (r == 0 && done == READ_BYTES && start < end);
+    } while (r == 0 && done == room_bytes && start < end);
     free(room);
     return r;
 }
 
 int verso_cache_fetch(int fd, uint64_t offset_bytes, uint64_t length_bytes)
 {
-    uint64_t page_bytes = verso__os_page_bytes(), end = 0, at = offset_bytes, known_end;
+    uint64_t page_bytes = verso__os_page_bytes(), end = 0, at = offset_bytes;
     struct verso__os_file_info info;
     int r = range_end(fd, offset_bytes, length_bytes, &end);
 
@@ -87,17 +85,17 @@ int verso_cache_fetch(int fd, uint64_t offset_bytes, uint64_t length_bytes)
     r = verso__os_file_info(fd, &info);
     if (r < 0)
         return fail_fd(r, "fstat", fd, VERSO_OFFSET_NONE);
-    known_end = verso__min_u64(info.bytes, end);
-    while (r == 0 && at < known_end) {
-        uint64_t start = verso__round_down(at, page_bytes);
-        uint64_t next = verso__min_u64(known_end, start + STRETCH_BYTES);
+    if (info.bytes == 0) /* files that do not know their size: /proc */
+        return read_through(fd, at, end);
+    end = verso__min_u64(info.bytes, end);
+    while (r == 0 && at < end) {
+        uint64_t start = verso__round_down(at, page_bytes), next = verso__min_u64(end, start + STRETCH_BYTES);
 
-        if (fault_in(fd, start, next) < 0)
+        if (next - start <= READ_BYTES ||
+            fault_in(fd, start, next) < 0) /* one call beats four where little is copied */
             r = read_through(fd, at, next);
         at = next;
     }
-    if (r == 0 && at < end) /* what has grown meanwhile, and files that do not know their size: /proc */
-        r = read_through(fd, at, end);
     return r;
 }
 

@@ -2,9 +2,9 @@
 # shellcheck source=/dev/null
 . "$SOURCE/tests/cli/cache/common.bash"
 need_disk
-make_file file 4096
+make_file file 512
 verso cache --evict --sync file >evicted || echo "exit $?"
-dd if=file of=/dev/null bs="$page" skip=1000 count=1 status=none
+dd if=file of=/dev/null bs="$page" skip=200 count=1 status=none
 before=$(cached file)
 verso cache --lock --on-fault --json file >locked 2>said &
 holder=$!
