@@ -186,6 +186,7 @@ static int place(struct verso__map_opening *opening, struct verso_map *map, int 
                              map->mapped_bytes, wanted ? VERSO__OS_MAP_AT : 0, &address);
     if (r == 0)
         map->base = address;
+    opening->refuses_mmap = r == -ENODEV || r == -EIO;
     return r < 0 ? verso__map_failed(opening, r, "mmap", NULL) : 0;
 }
 
@@ -240,6 +241,22 @@ static int finish(struct verso__map_opening *opening, struct verso_map *map)
     return r < 0 ? verso__map_failed(opening, r, "guard", NULL) : 0;
 }
 
+/*
+ * The size of a file that can't be mapped (/sys) is not that of its content, so no rung must go by it. What else mmap
+ * may refuse is met when the pages are placed.
+ */
+static bool can_be_mapped(struct verso__map_opening *opening, const struct verso_map *map)
+{
+    void *address;
+    int r = verso__os_map(NULL, map->granule_bytes, VERSO__OS_ACCESS_READ, VERSO__OS_MAP_NORESERVE, opening->fd,
+                          verso__map_base_offset(map), &address);
+
+    if (r == 0)
+        (void)verso__os_unmap(address, map->granule_bytes);
+    opening->refuses_mmap = r == -ENODEV || r == -EIO;
+    return !opening->refuses_mmap;
+}
+
 /* Takes the rung that was asked for. A snapshot or a copy is mapped in the file's place. */
 static int take_rung(struct verso__map_opening *opening, struct verso_map *map)
 {
@@ -251,6 +268,8 @@ static int take_rung(struct verso__map_opening *opening, struct verso_map *map)
         return 0;
     if (map->length_bytes == 0 && !(map->flags & VERSO_MAP_WRITE))
         return 0; /* nothing can't be changed, so nothing has every rung; but what is written to may grow */
+    if (!can_be_mapped(opening, map))
+        return explain_refusal(opening, verso__map_failed(opening, -ENODEV, "mmap", NULL));
     r = verso__map_stability_source(map, opening->fd, &opening->options, &opening->source_fd, opening->failure);
     if (r < 0 || opening->source_fd < 0)
         return r;
@@ -333,7 +352,7 @@ static int map_or_read(struct verso__map_opening *opening, struct verso_map *map
         !((opening->options.flags & VERSO_MAP_CREATE) && opening->length_bytes))
         return read_in(opening, map);
     r = map_range(opening, map);
-    return (r == -ENODEV || r == -EIO) && may_read_in ? read_in(opening, map) : r;
+    return opening->refuses_mmap && may_read_in ? read_in(opening, map) : r;
 }
 
 /* ---- The call ------------------------------------------------------------------------------------------------- */
@@ -421,6 +440,7 @@ static int open_map(const char *path, int fd, const struct verso_map_options *gi
     opening.source_fd = -1;
     opening.made_file = false;
     opening.grown_to = 0;
+    opening.refuses_mmap = false;
     opening.failure = &failure;
     r = verso__map_options_take(&opening, given);
     if (r == 0 && path)

@@ -19,6 +19,7 @@ struct verso__map_opening {
     struct verso__os_file_info file;
     uint64_t length_bytes;          /* wanted; once the file's size is known, never "to the end" */
     uint64_t grown_to;              /* how long CREATE has made the file; 0: not */
+    bool refuses_mmap;              /* this kind of file can't be mapped */
     struct verso__failure *failure; /* all but the path */
 };
 

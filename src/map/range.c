@@ -87,7 +87,7 @@ void verso__map_path_remember(struct verso_map *map, int fd)
 {
     char name[PATH_MAX];
 
-    if (!map->path_is_name && verso__os_path_of(fd, name, sizeof(name)) == 0)
+    if (!map->path_is_name && !atomic_load(&map->kernel_path) && verso__os_path_of(fd, name, sizeof(name)) == 0)
         atomic_store(&map->kernel_path, strdup(name)); /* without memory it stays nameless */
 }
 

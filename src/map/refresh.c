@@ -47,10 +47,12 @@ static int refresh_from(struct verso_map *map, int fd, bool fd_is_own, uint64_t 
     r = verso__map_place(map, fd, from, address, bytes, VERSO__OS_MAP_OVER, &placed);
     if (r < 0)
         return fail(map, r, "mmap");
-    atomic_store(&map->range.torn_offset_bytes, VERSO_OFFSET_NONE);
     r = verso__map_dress(map, address, bytes, &step, &hint);
+    if (r < 0)
+        return verso__fail_hint(r, step, verso__map_path(map), hint);
     verso__map_huge_ask(map);
-    return r < 0 ? verso__fail_hint(r, step, verso__map_path(map), hint) : 0;
+    atomic_store(&map->range.torn_offset_bytes, VERSO_OFFSET_NONE);
+    return 0;
 }
 
 int verso_map_refresh(struct verso_map *map)

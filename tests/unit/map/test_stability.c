@@ -788,6 +788,23 @@ static void test_empty_files_are_on_every_rung(void **state)
     }
 }
 
+/* Its size says a page, its content is shorter: no rung may go by the size. */
+static void test_a_file_of_sysfs(void **state)
+{
+    const char *path = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+    (void)state;
+    if (access(path, R_OK) < 0)
+        skip_because("there is no %s", path);
+    for (unsigned asked = VERSO_MAP_RAW; asked <= VERSO_MAP_COPY; asked++) {
+        struct verso_map *map = open_at(path, asked, 0);
+
+        assert_int_equal(info_of(map).stability, asked == VERSO_MAP_COPY ? VERSO_MAP_COPY : VERSO_MAP_SNAPSHOT);
+        assert_true(verso_map_bytes(map) > 0 && verso_map_bytes(map) < 100);
+        verso_map_close(map);
+    }
+}
+
 static void test_what_is_read_in_is_ours(void **state)
 {
     struct verso_map *map = open_at("/proc/self/status", VERSO_MAP_GUARDED, 0);
@@ -862,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_stores_and_stability_exclude_each_other),
         cmocka_unit_test(test_unknown_rungs),
         cmocka_unit_test(test_empty_files_are_on_every_rung),
+        cmocka_unit_test(test_a_file_of_sysfs),
         cmocka_unit_test(test_what_is_read_in_is_ours),
         cmocka_unit_test(test_nothing_is_left_behind),
     };
