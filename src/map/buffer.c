@@ -294,13 +294,14 @@ static int seal_in_place(struct reading *reading, struct verso_map *map, const c
     return 0;
 }
 
-static int keep_as_buffer(struct reading *reading, struct verso_map *map, const char *name)
+static int keep_as_buffer(struct reading *reading, struct verso_map *map, const char *name, unsigned asked)
 {
     int r = 0;
 
     map->kind = VERSO_MAP_KIND_BUFFER;
     map->stability = VERSO_MAP_SNAPSHOT;
-    map->stability_why = "this kind of file is read into private memory, which nobody else reaches";
+    if (asked != VERSO_MAP_SNAPSHOT)
+        map->stability_why = "this kind of file is read into private memory, which nobody else reaches";
     if ((map->flags & VERSO_MAP_HUGE) && !reading->at)
         r = copy_to_huge(reading, map, name);
     else
@@ -313,12 +314,12 @@ static int keep_as_buffer(struct reading *reading, struct verso_map *map, const 
 static int hand_over(struct verso__map_opening *opening, struct verso_map *map, struct reading *reading)
 {
     const char *name = opening->options.name ? opening->options.name : "verso";
+    unsigned asked = opening->options.stability;
     int r;
 
     r = give_back_rest(reading);
     if (r == 0)
-        r = opening->options.stability == VERSO_MAP_COPY ? seal_in_place(reading, map, name)
-                                                         : keep_as_buffer(reading, map, name);
+        r = asked == VERSO_MAP_COPY ? seal_in_place(reading, map, name) : keep_as_buffer(reading, map, name, asked);
     if (r < 0)
         return verso__map_failed(opening, r, "mmap", NULL);
     map->base = reading->base;

@@ -800,6 +800,7 @@ static void test_a_file_of_sysfs(void **state)
         struct verso_map *map = open_at(path, asked, 0);
 
         assert_int_equal(info_of(map).stability, asked == VERSO_MAP_COPY ? VERSO_MAP_COPY : VERSO_MAP_SNAPSHOT);
+        assert_int_equal(*info_of(map).stability_why == '\0', asked >= VERSO_MAP_SNAPSHOT);
         assert_true(verso_map_bytes(map) > 0 && verso_map_bytes(map) < 100);
         verso_map_close(map);
     }
