@@ -54,8 +54,12 @@ static char *choose_path(int count, char **arguments)
 {
     char *path;
 
-    if (count == 1)
-        return strcpy(allocate(NULL, strlen(arguments[0]) + 1, 1), arguments[0]);
+    if (count == 1) {
+        path = strdup(arguments[0]);
+        if (!path)
+            trouble("out of memory");
+        return path;
+    }
     if (wanted.pid)
         return library_of_process((pid_t)wanted.pid);
     wanted.read = true;

@@ -16,7 +16,7 @@
 /* The Okabe-Ito colours, told apart with every common colour blindness. */
 enum hue {
     HUE_NONE,   /* the background of text */
-    HUE_TROUGH, /* part of the file, nothing there */
+    HUE_GROUND, /* part of the file, nothing there */
     HUE_SKY,
     HUE_BLUE,
     HUE_GREEN,
@@ -31,8 +31,8 @@ enum hue {
 /* X(kind, letter, hue, name) in the order of the legend. */
 #define CELL_KINDS(X)                                  \
     X(KIND_NONE, ' ', HUE_NONE, "")                    \
-    X(KIND_UNKNOWN, '?', HUE_TROUGH, "not known")      \
-    X(KIND_HOLE, '.', HUE_TROUGH, "hole")              \
+    X(KIND_UNKNOWN, '?', HUE_GROUND, "not known")      \
+    X(KIND_HOLE, '.', HUE_GROUND, "hole")              \
     X(KIND_EXTENT, 'A', HUE_BLUE, "extent")            \
     X(KIND_EXTENT_OTHER, 'B', HUE_SKY, "next extent")  \
     X(KIND_UNWRITTEN, 'U', HUE_YELLOW, "unwritten")    \
@@ -40,7 +40,7 @@ enum hue {
     X(KIND_SHARED, 'S', HUE_PURPLE, "shared block")    \
     X(KIND_ENCODED, 'Z', HUE_GREEN, "compressed")      \
     X(KIND_INLINE, 'I', HUE_GREY, "in the inode")      \
-    X(KIND_ABSENT, '.', HUE_TROUGH, "not in memory")   \
+    X(KIND_ABSENT, '.', HUE_GROUND, "not in memory")   \
     X(KIND_CACHED, 'C', HUE_SKY, "cached")             \
     X(KIND_FOLIO, 'F', HUE_GREEN, "large folio")       \
     X(KIND_ACTIVE, 'A', HUE_BLUE, "active")            \
@@ -50,7 +50,7 @@ enum hue {
     X(KIND_SCATTERED, 'S', HUE_VERMILION, "scattered") \
     X(KIND_NEAR, 'R', HUE_SKY, "run of 16+")           \
     X(KIND_WHOLE, 'W', HUE_GREEN, "run of 512")        \
-    X(KIND_UNTOUCHED, '.', HUE_TROUGH, "not touched")  \
+    X(KIND_UNTOUCHED, '.', HUE_GROUND, "not touched")  \
     X(KIND_PRESENT, 'P', HUE_SKY, "present")           \
     X(KIND_HUGE, 'H', HUE_GREEN, "huge page")          \
     X(KIND_OWN, 'O', HUE_ORANGE, "own copy")           \

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <wchar.h>
 
-/* The nearest of the 256 colours to Okabe and Ito's, each at least 3:1 against the trough; and half way to the trough,
- * for cells of which less than half is in the state. Eight-colour terminals get letters, in the last column's colour. */
+/* The nearest of the 256 colours to Okabe and Ito's, each at least 3:1 against the ground; half way to the ground, for
+ * cells of which less than half is in the state; and that of terminals with eight, for letters. */
 static const struct {
     short full;
     short faint;
     short basic;
 } palette[HUE_COUNT] = {
-    [HUE_NONE] = { -1, -1, COLOR_WHITE },      [HUE_TROUGH] = { 235, 235, COLOR_WHITE },
+    [HUE_NONE] = { -1, -1, COLOR_WHITE },      [HUE_GROUND] = { 235, 235, COLOR_WHITE },
     [HUE_SKY] = { 117, 67, COLOR_CYAN },       [HUE_BLUE] = { 32, 24, COLOR_BLUE },
     [HUE_GREEN] = { 36, 29, COLOR_GREEN },     [HUE_YELLOW] = { 227, 143, COLOR_YELLOW },
     [HUE_ORANGE] = { 214, 136, COLOR_YELLOW }, [HUE_VERMILION] = { 166, 130, COLOR_RED },
@@ -37,8 +37,8 @@ void paint_start(struct paint *paint, bool wants_color)
     (void)use_default_colors(); /* a terminal without them keeps its black */
     paint->has_color = true;
     paint->has_picture = paint->can_utf8 && COLORS >= 256 && COLOR_PAIRS > PICTURE_PAIRS + HUE_COUNT;
-    for (short hue = 1; hue < HUE_COUNT; hue++)
-        (void)init_pair(hue, COLORS >= 256 ? palette[hue].full : palette[hue].basic, -1);
+    for (int hue = 1; hue < HUE_COUNT; hue++)
+        (void)init_pair((short)hue, COLORS >= 256 ? palette[hue].full : palette[hue].basic, -1);
 }
 
 bool paint_by_letters(const struct paint *paint)
@@ -94,7 +94,7 @@ static void put_letter(const struct paint *paint, int line, int column, char let
     wchar_t character[2] = { (wchar_t)letter, 0 };
     attr_t attributes = marked ? A_REVERSE | A_BOLD : A_NORMAL;
 
-    put(line, column, character, attributes, paint->has_color && hue != HUE_TROUGH ? (short)hue : 0);
+    put(line, column, character, attributes, paint->has_color && hue != HUE_GROUND ? (short)hue : 0);
 }
 
 /* ---- Strips ---- */
@@ -145,7 +145,7 @@ static const wchar_t *const bars[] = { L" ", L"▁", L"▂", L"▃", L"▄", L"�
 
 static bool is_there(const struct cell *cell)
 {
-    return cell_kinds[cell->kind].hue != HUE_TROUGH && cell->kind != KIND_NONE;
+    return cell_kinds[cell->kind].hue != HUE_GROUND && cell->kind != KIND_NONE;
 }
 
 /* How many eighths of a line @from_bottom lines up are filled: even the lowest place shows. */
@@ -159,7 +159,7 @@ static int eighths(const struct cell *cell, int height, int from_bottom)
 
 static void put_bar(struct paint *paint, int line, int column, const struct cell *cell, int filled)
 {
-    int front = shade_of(cell), back = cell->kind == KIND_NONE ? HUE_NONE : HUE_TROUGH;
+    int front = shade_of(cell), back = cell->kind == KIND_NONE ? HUE_NONE : HUE_GROUND;
 
     if (column == paint->cursor_column)
         put_shades(line, paint->left + column, L"┃", SHADE_CURSOR, filled >= 4 ? front : back);
@@ -172,7 +172,7 @@ static void put_digits(struct paint *paint, int line, int column, const struct c
 {
     char digit = is_there(cell) ? (char)('0' + cell->height * 9 / 255) : ' ';
 
-    put_letter(paint, line, paint->left + column, digit, HUE_TROUGH, column == paint->cursor_column);
+    put_letter(paint, line, paint->left + column, digit, HUE_GROUND, column == paint->cursor_column);
 }
 
 void paint_skyline(struct paint *paint, int top, int height, int width, const struct cell *cells)

@@ -2,8 +2,9 @@
 /*
  * watch_paint.h - cells, bars and texts on a terminal.
  *
- * Two ways to draw a row. As a picture: a character is split in an upper and a lower half with a colour each, so a strip
- * of h lines has 2h cells in every column, filled from top to bottom, column by column; a skyline has bars in eighths.
+ * Two ways to draw a row. As a picture: a character is split in an upper and a lower half with a colour each, so a
+ * strip of h lines has 2h cells in every column, filled from top to bottom, column by column; a skyline has bars in
+ * eighths.
  * As letters: one cell a character, a letter for its kind; taken where there are less than 256 colours, where colours
  * are not wanted, where characters are not UTF-8, or when asked for.
  */

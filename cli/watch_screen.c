@@ -399,14 +399,15 @@ static char *join(const struct drawing *drawing, enum story_part first, enum sto
     const struct watch_process *process = model->process_count ? &model->processes[drawing->control->process] : NULL;
     char *all = story_text(model, first, drawing->control->cursor, process);
 
-    for (int part = (int)first + 1; part <= (int)last; part++) {
-        char *more = story_text(model, (enum story_part)part, drawing->control->cursor, process);
-        size_t bytes = strlen(all) + strlen(between) + strlen(more) + 1;
+    for (enum story_part part = first; part < last;) {
+        char *more = story_text(model, ++part, drawing->control->cursor, process), *longer;
+        int made = asprintf(&longer, "%s%s%s", all, between, more);
 
-        all = allocate(all, bytes, 1);
-        strcat(all, between);
-        strcat(all, more);
         free(more);
+        if (made < 0)
+            return all;
+        free(all);
+        all = longer;
     }
     return all;
 }
@@ -445,7 +446,7 @@ static void draw_story(const struct drawing *drawing)
 static bool needs_sample(const struct paint *paint, int kind)
 {
     return paint->used[kind] && cell_kinds[kind].name[0] &&
-           (paint_by_letters(paint) || cell_kinds[kind].hue != HUE_TROUGH);
+           (paint_by_letters(paint) || cell_kinds[kind].hue != HUE_GROUND);
 }
 
 static void draw_legend(const struct drawing *drawing)

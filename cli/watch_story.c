@@ -4,6 +4,7 @@
 #include "command.h"
 #include "output.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static void tell_page(struct text *text, const struct watch_model *model, uint64
     add_count(text, page);
     add(text, " at ");
     add_bytes(text, page * model->page_bytes);
-    add(text, " (0x%llx)", (unsigned long long)(page * model->page_bytes));
+    add(text, " (0x%" PRIx64 ")", page * model->page_bytes);
 }
 
 static const char *extent_word(unsigned state)
@@ -172,7 +173,7 @@ static void tell_frame(struct text *text, const struct watch_model *model, uint6
         add(text, model->frames_error ? "frame not known" : "frame not looked at yet");
         return;
     }
-    add(text, "frame 0x%llx", (unsigned long long)leaf->frame[page % LEAF_PAGES]);
+    add(text, "frame 0x%" PRIx64, leaf->frame[page % LEAF_PAGES]);
     if (model->flags_error)
         return;
     add(text, "%s%s%s", state & PAGE_ACTIVE ? ", active" : ", inactive", state & PAGE_REFERENCED ? ", referenced" : "",
@@ -190,6 +191,15 @@ static const char *virtual_word(unsigned state)
     return state & VERSO_INSPECT_PAGE_GUARD ? "a guard page" : "mapped, not touched yet";
 }
 
+/* A process may call itself anything: control sequences, for one. */
+static void add_process(struct text *text, const struct watch_process *process)
+{
+    char *name = name_shown(process->command);
+
+    add(text, "%s %ld", name, (long)process->pid);
+    free(name);
+}
+
 /* Whether @process maps the page; tells where. */
 static bool tell_address(struct text *text, const struct watch_model *model, const struct watch_process *process,
                          uint64_t page)
@@ -200,8 +210,9 @@ static bool tell_address(struct text *text, const struct watch_model *model, con
 
         if (!mapping_address(mapping, page, model->page_bytes, &address))
             continue;
-        add(text, "0x%llx in %s %ld: %s", (unsigned long long)address, process->command, (long)process->pid,
-            virtual_word(mapping_state(mapping, address)));
+        add(text, "0x%" PRIx64 " in ", address);
+        add_process(text, process);
+        add(text, ": %s", virtual_word(mapping_state(mapping, address)));
         return true;
     }
     return false;
@@ -213,7 +224,8 @@ static void tell_virtual(struct text *text, const struct watch_model *model, uin
     if (process && tell_address(text, model, process, page))
         return;
     if (process) {
-        add(text, "%s %ld does not map it", process->command, (long)process->pid);
+        add_process(text, process);
+        add(text, " does not map it");
         return;
     }
     for (size_t i = 0; i < model->process_count; i++)

@@ -25,7 +25,7 @@ static const char *const bars[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆
 
 static bool has_height(const struct cell *cell)
 {
-    return cell_kinds[cell->kind].hue != HUE_TROUGH && cell->kind != KIND_NONE && cell->kind != KIND_DELAYED &&
+    return cell_kinds[cell->kind].hue != HUE_GROUND && cell->kind != KIND_NONE && cell->kind != KIND_DELAYED &&
            cell->kind != KIND_INLINE;
 }
 
@@ -169,7 +169,7 @@ static void print_story(const struct strip *strip)
     uint64_t page = telling_page(strip->model);
 
     printf("\nfor one  ");
-    for (int part = 0; part < STORY_PARTS; part++) {
+    for (enum story_part part = STORY_PAGE; part < STORY_PARTS; part++) {
         char *text = story_text(strip->model, part, page, NULL);
 
         printf("%s%*s%s\n", "", part ? GUTTER + 2 : 0, "", text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * agreement - what `verso watch --once --json` prints against second readings of the kernel: filefrag's extents, our own
- * pagemap, mincore.
+ * agreement - what `verso watch --once --json` prints against second readings of the kernel: filefrag's extents, our
+ * own pagemap, mincore.
  */
 #include "command.h"
 

@@ -8,6 +8,7 @@
 #include "command.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <verso/base.h>
@@ -41,7 +42,7 @@ static bool bring_in(int fd)
                 (void)posix_fadvise(fd, at, 131072, POSIX_FADV_WILLNEED);
         if (cached_count(fd) == PAGES)
             return true;
-        (void)usleep(10000);
+        (void)poll(NULL, 0, 10);
     }
     return false;
 }
