@@ -187,16 +187,6 @@ static int build(pid_t pid, unsigned flags, struct building *building, const cha
     return verso__os_mappings(pid, append_without, building);
 }
 
-/* A process that is over shows an empty list, as a kernel thread does for ever. */
-static int check_alive(pid_t pid, struct verso__os_process_info *out_info)
-{
-    int r = verso__os_process_info(pid, out_info);
-
-    if (r == 0 && (out_info->state == 'Z' || out_info->state == 'X'))
-        r = -ESRCH;
-    return r;
-}
-
 /* A program that is exchanged by another (execve) while it is read ends the old list early: that one read is no answer,
  * but the process is still there. */
 #define TRIES 4
@@ -211,10 +201,10 @@ static int build_whole(pid_t pid, unsigned flags, struct building *building, str
         r = build(pid, flags, building, &shown->source, &memory_error);
         if (r < 0 && r != -ESRCH)
             return r;
-        if (check_alive(pid, &info) < 0)
+        if (verso__os_process_info(pid, &info) < 0)
             return -ESRCH;
         if (r == 0 && building->count == 0 && !info.is_kernel_thread)
-            r = -ESRCH; /* exchanged before the first line */
+            r = -ESRCH; /* exchanged before the first line; or over, and only its parent has not looked yet */
     }
     if (r < 0)
         return r;

@@ -26,4 +26,13 @@ grep -c $'\033' colored | awk '{ print ($1 > 0) ? "colours" : "none" }'
 grep -c $'\033' plain
 # and without them the same picture
 diff <(sed 's/\x1b\[[0-9;]*m//g' colored | grep -oE '^ *[0-9a-f]+ .*' ) <(grep -oE '^ *[0-9a-f]+ .*' plain) && echo 'the same'
+# three rungs part where the two largest gaps are
+python3 - "$COPROC_PID" <<'END'
+import re, sys
+ends = [[int(end, 16) for end in line.split()[0].split("-")] for line in open(f"/proc/{sys.argv[1]}/maps")]
+gaps = sorted(((after[0] - before[1], before[1], after[0]) for before, after in zip(ends, ends[1:])), reverse=True)[:2]
+wanted = sorted([ends[0][0], ends[-1][1]] + [edge for gap in gaps for edge in gap[1:]], reverse=True)
+shown = [int(word, 16) for word in re.findall("^ *([0-9a-f]+) ├", open("joined").read(), re.M)]
+print("three rungs" if shown == wanted else f"{shown} instead of {wanted}")
+END
 kill "$COPROC_PID"

@@ -161,6 +161,40 @@ static void test_the_callback_can_stop(void **state)
     assert_int_equal(support_descriptor_count(), descriptors);
 }
 
+/* Lines around the size of the reader's first buffer, and far beyond; the last one without a newline. */
+static void test_lines_of_any_length(void **state)
+{
+    static const size_t lengths[] = { 0, 1, 16382, 16383, 16384, 0, 16385, 100000, 3 };
+    const size_t count = sizeof(lengths) / sizeof(lengths[0]);
+    const char *path = support_path("lines");
+    FILE *file = fopen(path, "we");
+    struct verso__proc_lines lines = { 0 };
+    size_t bytes;
+    char *line;
+
+    (void)state;
+    assert_non_null(file);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < lengths[i]; j++)
+            putc('a' + (int)(j % 26), file);
+        if (i + 1 < count)
+            putc('\n', file);
+    }
+    fclose(file);
+    assert_int_equal(verso__os_open(path, VERSO__OS_OPEN_READ, 0, &lines.fd), 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(verso__proc_lines_next(&lines, &line, &bytes), 1);
+        assert_int_equal(bytes, lengths[i]);
+        assert_int_equal(strlen(line), bytes);
+        for (size_t j = 0; j < bytes; j++)
+            assert_int_equal(line[j], 'a' + (int)(j % 26));
+    }
+    assert_int_equal(verso__proc_lines_next(&lines, &line, &bytes), 0);
+    assert_int_equal(verso__proc_lines_next(&lines, &line, &bytes), 0);
+    verso__proc_lines_end(&lines);
+    verso__os_close(lines.fd);
+}
+
 /* ---- Names ---- */
 
 struct naming {
@@ -445,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_the_list_is_the_kernels),
         cmocka_unit_test(test_a_list_longer_than_any_buffer),
         cmocka_unit_test(test_the_callback_can_stop),
+        cmocka_unit_test(test_lines_of_any_length),
         cmocka_unit_test(test_names_of_files),
         cmocka_unit_test(test_an_escape_in_the_name_itself),
         cmocka_unit_test(test_a_name_longer_than_any_path),
