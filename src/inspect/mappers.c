@@ -114,19 +114,14 @@ static void name_mappers(struct search *search, size_t from)
 static int look_into(pid_t pid, void *arg)
 {
     struct search *search = arg;
-    struct verso__os_process_info info;
     size_t before = search->count;
     int r;
 
     search->pid = pid;
     r = verso__os_mappings(pid, compare, search);
-    if (r == -ESRCH) {
-        search->count = before; /* half a list, of a process that is gone */
-        return 0;
-    }
-    if (r == -EACCES || r == -EPERM) {
-        if (verso__os_process_info(pid, &info) == 0 && !info.is_kernel_thread)
-            search->hidden_count++;
+    if (r == -ESRCH || r == -EACCES || r == -EPERM) {
+        search->count = before;              /* half a list, when it ended meanwhile */
+        search->hidden_count += r != -ESRCH; /* the lists of the kernel's threads are empty, and all may read them */
         return 0;
     }
     name_mappers(search, before);

@@ -206,8 +206,24 @@ static void test_never_a_false_all(void **state)
     run_as_nobody(with_a_writing_descriptor);
 }
 
+struct census {
+    size_t kernel_threads;
+    size_t others;
+};
+
+static int count_one(pid_t pid, void *arg)
+{
+    struct verso__os_process_info info;
+    struct census *census = arg;
+
+    if (verso__os_process_info(pid, &info) == 0)
+        *(info.is_kernel_thread ? &census->kernel_threads : &census->others) += 1;
+    return 0;
+}
+
 static int mappers(void *arg)
 {
+    struct census census = { 0, 0 };
     size_t page_bytes = verso__os_page_bytes(), count, hidden = 0;
     char *map = mmap(NULL, page_bytes, PROT_READ, MAP_PRIVATE, roots_file_fd, 0);
     struct verso_inspect_mapper *found;
@@ -219,6 +235,9 @@ static int mappers(void *arg)
     check(count == 1);
     check(found[0].pid == getpid() && found[0].start == (uintptr_t)map);
     check(hidden >= 1);
+    check(verso__os_processes(count_one, &census) == 0);
+    /* Threads of the kernel hide nothing. Half of them is room for processes that came or went meanwhile. */
+    check(hidden <= census.others + census.kernel_threads / 2);
     free(found);
     return 0;
 }
