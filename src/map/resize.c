@@ -305,7 +305,7 @@ static void shrink_memory(struct resizing *resizing)
 
     if (map->flags & VERSO_MAP_GROW)
         room = map->span_bytes;
-    if (keep < room && reserve_again(map->base + keep, verso__min_u64(room, had) - keep) < 0)
+    if (keep < room && reserve_again(map->base + keep, (room < had ? room : had) - keep) < 0)
         resizing->mapped_bytes = had;
     else if (room < map->span_bytes && verso__os_unmap(map->base + room, map->span_bytes - room) == 0)
         map->span_bytes = room;

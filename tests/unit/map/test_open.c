@@ -162,7 +162,7 @@ static void test_stores_reach_the_file(void **state)
 
 static void test_private_stores_do_not(void **state)
 {
-    const char *path = support_file("file", 5000);
+    const char *path = support_file("read-only", 5000);
     struct verso_map_options options = options_with(VERSO_MAP_PRIVATE);
     struct verso_map *map;
     unsigned char seen;
