@@ -305,10 +305,14 @@ static void shrink_memory(struct resizing *resizing)
 
     if (map->flags & VERSO_MAP_GROW)
         room = map->span_bytes;
-    if (keep < room && reserve_again(map->base + keep, (room < had ? room : had) - keep) < 0)
+    if (keep < room && reserve_again(map->base + keep, (room < had ? room : had) - keep) < 0) {
         resizing->mapped_bytes = had;
-    else if (room < map->span_bytes && verso__os_unmap(map->base + room, map->span_bytes - room) == 0)
-        map->span_bytes = room;
+    } else if (room < map->span_bytes) {
+        if (verso__os_unmap(map->base + room, map->span_bytes - room) == 0)
+            map->span_bytes = room;
+        else if (keep > 0)
+            resizing->mapped_bytes = had;
+    }
 }
 
 static int resize_memory(struct resizing *resizing)

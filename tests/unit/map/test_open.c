@@ -291,6 +291,40 @@ static void test_odd_names(void **state)
     }
 }
 
+/* ---- Waiting for a lease ----------------------------------------------------------------------------------------- */
+
+/* Gives the lease up when somebody waits for it. */
+static void *give_up_lease(void *arg)
+{
+    int fd = *(int *)arg;
+
+    while (fcntl(fd, F_GETLEASE) == F_RDLCK)
+        usleep(1000);
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    return NULL;
+}
+
+/* Opening for writing breaks a read lease, and waits for its holder, as open(2) does. */
+static void test_a_lease_is_waited_for(void **state)
+{
+    const char *path = support_file("leased", 100);
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct verso_map *map;
+    pthread_t holder;
+
+    (void)state;
+    if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
+        close(fd);
+        skip_because("no lease to be had: %s", strerror(errno));
+    }
+    assert_int_equal(pthread_create(&holder, NULL, give_up_lease, &fd), 0);
+    assert_ok(verso_map_open(path, &options, &map));
+    pthread_join(holder, NULL);
+    verso_map_close(map);
+    close(fd);
+}
+
 static void test_info_asks_for_its_size(void **state)
 {
     struct verso_map_info info = VERSO_MAP_INFO_INIT;
@@ -355,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_callers_descriptor_stays),
         cmocka_unit_test(test_map_outlives_the_name),
         cmocka_unit_test(test_odd_names),
+        cmocka_unit_test(test_a_lease_is_waited_for),
         cmocka_unit_test(test_info_asks_for_its_size),
         cmocka_unit_test(test_close_takes_null),
         cmocka_unit_test(test_many_threads),

@@ -46,8 +46,10 @@ static void resize_through_sizes(unsigned flags)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         assert_ok(verso_map_resize(map, sizes[i]));
         assert_int_equal(info_of(map).kind, sizes[i] ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY);
-        if (flags & VERSO_MAP_GROW)
+        if (flags & VERSO_MAP_GROW) {
             assert_ptr_equal(verso_map_data(map), address);
+            assert_int_equal(signal_of_touch((char *)address + (sizes[i] + page - 1) / page * page, false), SIGSEGV);
+        }
         check_grown(map, path, 0, sizes[i]);
         if (!(flags & VERSO_MAP_SPARSE))
             assert_true((uint64_t)status_of(path).st_blocks * 512 >= sizes[i]);
@@ -350,6 +352,51 @@ static void test_file_size_limit(void **state)
     assert_int_equal(status_of(path).st_size, 100000);
 }
 
+/* What LOCK wants is refused: nothing has changed, and behind the map is nothing. */
+static int lock_too_much(void *path)
+{
+    const unsigned ways[] = { VERSO_MAP_GROW, 0 };
+    size_t page = verso_page_bytes();
+    struct rlimit limit = { 8 * page, 8 * page };
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (geteuid() == 0 && support_drop_privileges() != 0))
+        return 2;
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_LOCK | ways[i]);
+        struct verso_map *map = NULL;
+        void *address;
+        int r;
+
+        if (verso_map_open(path, &options, &map) != 0)
+            return 3;
+        address = verso_map_data(map);
+        r = verso_map_resize(map, 100 * page);
+        if ((r != -ENOMEM && r != -EAGAIN) || strcmp(verso_error_last()->step, "mlock") != 0)
+            return 4;
+        if (verso_map_bytes(map) != page || verso_map_data(map) != address || status_of(path).st_size != (off_t)page)
+            return 5;
+        if (ways[i] && signal_of_touch((char *)address + page, false) != SIGSEGV)
+            return 6;
+        if (verso_map_resize(map, 2 * page) != 0 || verso_map_resize(map, page) != 0)
+            return 7;
+        verso_map_close(map);
+    }
+    return 0;
+}
+
+static void test_lock_limit(void **state)
+{
+    const char *path = support_file("file", verso_page_bytes());
+    int status;
+
+    (void)state;
+    assert_int_equal(chmod(support_directory(), 0755), 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    status = support_child(lock_too_much, (void *)(uintptr_t)path);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_fixed_address_without_room(void **state)
 {
     size_t page = verso_page_bytes();
@@ -530,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_default_span),
         cmocka_unit_test(test_limited_address_space),
         cmocka_unit_test(test_file_size_limit),
+        cmocka_unit_test(test_lock_limit),
         cmocka_unit_test(test_fixed_address_without_room),
         cmocka_unit_test(test_map_in_pieces),
         cmocka_unit_test(test_after_a_cut),
