@@ -238,7 +238,7 @@ static void test_default_span(void **state)
 static int open_in_little_room(void *path)
 {
     struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
-    struct rlimit limit = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
+    struct rlimit limit = { (rlim_t)600 << 20, (rlim_t)600 << 20 }; /* a span of 512 MiB would fit, and nothing else */
     struct verso_map_info info = VERSO_MAP_INFO_INIT;
     struct verso_map *map = NULL;
 
