@@ -88,7 +88,8 @@ VERSO_API size_t verso_window_view_bytes_max(const struct verso_window *window);
  *
  * Begins where the last view or next ended; at first, at 0. Stretches are as long as serves speed, within the budget.
  *
- * Errors:  as verso_window_view().
+ * Errors:  as verso_window_view(); VERSO_E_TORN (part of the stretch can't be read: it was cut, or its storage failed;
+ *          the record has the stretch's offset).
  * Threads: one at a time.
  */
 VERSO_API VERSO_MUST_CHECK int verso_window_next(struct verso_window *window, void **out_data, size_t *out_bytes);

@@ -215,6 +215,24 @@ static void test_mremap_in_place_needs_room(void **state)
     assert_int_equal(munmap(moved, 2 * page) + munmap(span, 4 * page), 0);
 }
 
+/* map/resize.c: advice to a part makes several mappings, and mremap stretches one. */
+static void test_mremap_does_not_stretch_pieces(void **state)
+{
+    size_t page = page_bytes();
+    int fd = file_of_pages("f", 4);
+    unsigned char *data = mapped_shared(fd, 4);
+
+    (void)state;
+    assert_int_equal(madvise(data + page, page, MADV_RANDOM), 0);
+    assert_ptr_equal(mremap(data, 4 * page, 8 * page, MREMAP_MAYMOVE), MAP_FAILED);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(madvise(data + page, page, MADV_NORMAL), 0); /* one again */
+    data = mremap(data, 4 * page, 8 * page, MREMAP_MAYMOVE);
+    assert_ptr_not_equal(data, MAP_FAILED);
+    assert_int_equal(munmap(data, 8 * page), 0);
+    assert_int_equal(close(fd), 0);
+}
+
 /* In a child: what is sealed stays until the process ends. */
 static int sealed_memory(void *arg)
 {
@@ -305,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_advice_that_file_pages_refuse),
         cmocka_unit_test(test_unknown_flags_are_refused_with_validate_only),
         cmocka_unit_test(test_mremap_in_place_needs_room),
+        cmocka_unit_test(test_mremap_does_not_stretch_pieces),
         cmocka_unit_test(test_mseal_refuses_what_would_change_the_mapping),
         cmocka_unit_test(test_names_are_for_anonymous_memory),
         cmocka_unit_test(test_reserved_space_is_not_memory),

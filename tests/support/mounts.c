@@ -22,6 +22,7 @@ extern char **environ;
 
 static char directories[MOUNTS_MAX][PATH_MAX];
 static bool mounted[MOUNTS_MAX];
+static int images[MOUNTS_MAX]; /* open, without a name; 0: none */
 static char reason[256];
 
 static const struct {
@@ -33,6 +34,9 @@ static const struct {
     [SUPPORT_EXT4] = { "ext4", 4 * MIB, { "mkfs.ext4", "-q", "-F", "-E", "nodiscard", NULL } },
     [SUPPORT_EXT2] = { "ext4", 1 * MIB, { "mkfs.ext2", "-q", "-F", "-E", "nodiscard", NULL } },
     [SUPPORT_XFS] = { "xfs", 320 * MIB, { "mkfs.xfs", "-q", "-f", "-K", NULL } },
+    [SUPPORT_EXT4_UNJOURNALED] = { "ext4",
+                                   4 * MIB,
+                                   { "mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "nodiscard", NULL } },
     [SUPPORT_BTRFS] = { "btrfs", 128 * MIB, { "mkfs.btrfs", "-q", "-f", "-K", NULL } },
 };
 
@@ -149,8 +153,8 @@ static bool mount_looped(enum support_file_system kind, int file, const char *di
     return done;
 }
 
-/* @image: the image's name, which is gone again afterwards. */
-static bool mount_image(enum support_file_system kind, uint64_t bytes, const char *directory, char *image)
+/* @image: the image's name, which is gone again afterwards. Sets images[slot]. */
+static bool mount_image(enum support_file_system kind, uint64_t bytes, size_t slot, char *image)
 {
     bool done;
     int file;
@@ -161,9 +165,9 @@ static bool mount_image(enum support_file_system kind, uint64_t bytes, const cha
     if (file < 0)
         return because("no image can be made", errno);
     done = (ftruncate(file, (off_t)bytes) == 0 || because("no image can be made", errno)) &&
-           make_file_system(kind, image) && mount_looped(kind, file, directory);
+           make_file_system(kind, image) && mount_looped(kind, file, directories[slot]);
     (void)unlink(image);
-    (void)close(file);
+    images[slot] = file;
     return done;
 }
 
@@ -187,7 +191,7 @@ static const char *mount_on(enum support_file_system kind, uint64_t bytes, const
     if (kind == SUPPORT_TMPFS)
         done = mount("tmpfs", directories[slot], "tmpfs", 0, options) == 0 || because("mount", errno);
     else
-        done = mount_image(kind, bytes, directories[slot], image);
+        done = mount_image(kind, bytes, slot, image);
     mounted[slot] = done;
     return done ? directories[slot] : NULL;
 }
@@ -202,7 +206,7 @@ const char *support_mount_failing(uint64_t bytes, uint64_t real_bytes, const cha
 {
     const char *disk = support_mount_tmpfs(real_bytes, out_reason);
 
-    return disk ? mount_on(SUPPORT_EXT4, bytes, disk) : NULL;
+    return disk ? mount_on(SUPPORT_EXT4_UNJOURNALED, bytes, disk) : NULL;
 }
 
 const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason)
@@ -217,6 +221,13 @@ const char *support_mount_reflink(const char **out_reason)
     return directory ? directory : support_mount(SUPPORT_BTRFS, 0, out_reason);
 }
 
+void support_disk_cut(const char *directory, uint64_t bytes)
+{
+    for (size_t slot = 0; slot < MOUNTS_MAX; slot++)
+        if (mounted[slot] && images[slot] && strcmp(directories[slot], directory) == 0)
+            assert_int_equal(ftruncate(images[slot], (off_t)bytes), 0);
+}
+
 void support_unmount(const char *directory)
 {
     for (size_t slot = 0; slot < MOUNTS_MAX; slot++) {
@@ -224,6 +235,9 @@ void support_unmount(const char *directory)
             continue;
         (void)umount2(directories[slot], MNT_DETACH);
         (void)rmdir(directories[slot]);
+        if (images[slot])
+            (void)close(images[slot]);
+        images[slot] = 0;
         mounted[slot] = false;
     }
 }

@@ -16,6 +16,7 @@ enum support_file_system {
     SUPPORT_EXT2,  /* at least 1 MiB; block maps, by the ext4 driver: shows its holes, has no fallocate */
     SUPPORT_XFS,   /* at least 320 MiB (sparse); reflinks */
     SUPPORT_BTRFS, /* at least 128 MiB (sparse); reflinks */
+    SUPPORT_EXT4_UNJOURNALED, /* an ext4 that goes on when its disk fails: no journal to be given up */
 };
 
 /*
@@ -35,6 +36,10 @@ const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason);
  * written back fails. Root and loop devices.
  */
 const char *support_mount_failing(uint64_t bytes, uint64_t real_bytes, const char **out_reason);
+
+/* From now on the disk of a mounted ext4, xfs or btrfs can't read what lies past its first @bytes, nor what is not cached
+ * yet. The file systems have their own tables in the first MiB. */
+void support_disk_cut(const char *directory, uint64_t bytes);
 
 /* Unmounts, even when files are open there; support_teardown() does it for all that are left. */
 void support_unmount(const char *directory);
