@@ -130,7 +130,8 @@ static void processes_find(struct watch_model *model)
     if (model->processes_error < 0)
         model->processes_why = verso_error_text(model->processes_error);
     else {
-        qsort(rows, count, sizeof(*rows), by_pid);
+        if (count)
+            qsort(rows, count, sizeof(*rows), by_pid);
         processes_take(model, rows, count);
     }
     free(rows);
