@@ -2,8 +2,8 @@
 /*
  * bench_window - reading a file once through a window, against mapping it whole and against read().
  *
- * Two questions: how fast, and how much memory. Memory is the peak of a child that does nothing else (VmHWM): a file 16 times the
- * budget must stay within the budget and 8 MiB.
+ * Two questions: how fast, and how much memory. Memory is the peak of a child that does nothing else (VmHWM): a file 16
+ * times the budget must stay within the budget and 8 MiB.
  */
 #include "bench.h"
 

@@ -36,13 +36,13 @@ struct verso_map;
  * verso_guard_install() - begin to handle faults in verso's maps
  * verso_guard_remove()  - undo one verso_guard_install()
  *
- * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER). Installing again only counts, unless another handler
- * has been put over ours since: then ours comes on top again, with the other beneath. The last remove puts the earlier
- * action back.
+ * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER). Installing again only counts, unless another
+ * handler has been put over ours since: then ours comes on top again, with the other beneath. The last remove puts the
+ * earlier action back.
  *
- * Errors:  -errno of sigaction; -EBUSY when others have been put over ours eight times. remove: VERSO_E_GUARD when never
- *          installed, or when another handler has been installed over ours; ours then stays underneath it and passes
- *          everything on.
+ * Errors:  -errno of sigaction; -EBUSY when others have been put over ours eight times. remove: VERSO_E_GUARD when
+ *          never installed, or when another handler has been installed over ours; ours then stays underneath it and
+ *          passes everything on.
  * Threads: any; the effect is process-wide.
  * Source:  sigaction(2); mmap(2), NOTES, SIGBUS.
  */

@@ -138,7 +138,8 @@ static inline bool copy_small(unsigned char *target, const unsigned char *source
 typedef bool copy_block(unsigned char *target, const unsigned char *source, size_t bytes);
 typedef size_t copy_blocks(unsigned char **target, const unsigned char **source, size_t bytes);
 
-/* Blocks of four vectors of @width bytes; the target aligned by a first vector that they overlap. At least 4 vectors. */
+/* Blocks of four vectors of @width bytes; the target aligned by a first vector that they overlap. At least 4
+ * vectors. */
 static inline __attribute__((always_inline)) size_t copy_in_blocks(unsigned char *target, const unsigned char *source,
                                                                    size_t bytes, size_t width, copy_block *one,
                                                                    copy_block *four, copy_blocks *blocks)

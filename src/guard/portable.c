@@ -4,8 +4,9 @@
  *
  * The work is cut into pieces of which none crosses a page border, on either side. A page can be had or it can't, so a
  * fault always strikes a piece's first byte (which is touched by itself, since libraries like to begin at the end), and
- * the pieces done before it are the exact count; they are counted in memory that survives the jump out. Only when a page goes away in the very moment that its piece is copied may some
- * bytes of that piece have been stored without being counted.
+ * the pieces done before it are the exact count; they are counted in memory that survives the jump out. Only when a
+ * page goes away in the very moment that its piece is copied may some bytes of that piece have been stored without
+ * being counted.
  */
 #include "base/sums.h"
 #include "guard/guard.h"

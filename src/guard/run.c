@@ -8,8 +8,8 @@
  * the one store that makes it the innermost. The list's head must be reachable without the dynamic linker's help, which
  * might allocate: hence the initial-exec model.
  *
- * The signal mask is not saved on the way in, which would cost ten times the rest: the fault brings the mask of the code
- * that it interrupted.
+ * The signal mask is not saved on the way in, which would cost ten times the rest: the fault brings the mask of the
+ * code that it interrupted.
  */
 #include "guard/scope.h"
 

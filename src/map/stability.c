@@ -83,8 +83,8 @@ static int take_snapshot(struct climb *climb)
 }
 
 /*
- * One try to copy a file that holds still. A lease for as long as the copy takes is proof. Where none is given, size and
- * times before and after must agree, which shows every write and cut, but not stores through a map that has already
+ * One try to copy a file that holds still. A lease for as long as the copy takes is proof. Where none is given, size
+ * and times before and after must agree, which shows every write and cut, but not stores through a map that has already
  * dirtied its page.
  */
 static int copy_once(struct verso__map_copy *copy, int fd, int *out_fd)

@@ -142,8 +142,8 @@ int verso__os_next_data(int fd, uint64_t offset, uint64_t *out_offset);
 /* Asks the device to begin writing the dirty pages of a range; does not wait, promises nothing (sync_file_range). */
 int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes);
 
-/* Writes the dirty pages of a range and waits; promises nothing about the file's metadata (sync_file_range). @bytes 0: to
- * the end. */
+/* Writes the dirty pages of a range and waits; promises nothing about the file's metadata (sync_file_range). @bytes 0:
+ * to the end. */
 int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes);
 
 /* Waits until the file's data, and what is needed to read it back, is on stable storage (fdatasync). */
@@ -412,8 +412,8 @@ enum verso__os_page_category {
     VERSO__OS_PAGE_SOFT_DIRTY = 1 << 7,
     VERSO__OS_PAGE_GUARD = 1 << 8,
 };
-/* Fills up to @room runs whose pages have any of @wanted, and says FILE and HUGE of them as well; *out_walked is where to
- * go on from, *out_count how many were filled. */
+/* Fills up to @room runs whose pages have any of @wanted, and says FILE and HUGE of them as well; *out_walked is where
+ * to go on from, *out_count how many were filled. */
 int verso__os_page_scan(int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted,
                         struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
 

@@ -6,9 +6,9 @@
  *             ^ slots: 64-byte aligned, one NUL at least             ^ cursor  ^ committed      ^ span end
  *
  * Small files are read side by side into one span of address space; committed as the cursor advances, and cut and made
- * read-only at the end: one mapping, however many files. Slots are claimed under a lock, after the file's size is known and
- * before it is read, so threads read at the same time. Large files are put off until all are seen: then the largest are
- * mapped, as many as was allowed, and the others read.
+ * read-only at the end: one mapping, however many files. Slots are claimed under a lock, after the file's size is known
+ * and before it is read, so threads read at the same time. Large files are put off until all are seen: then the largest
+ * are mapped, as many as was allowed, and the others read.
  */
 #include "base/fail.h"
 #include "base/options.h"

@@ -211,8 +211,8 @@ int verso_window_open_fd(int fd, const struct verso_window_options *given, struc
 /* ---- Giving back ---- */
 
 /*
- * Drops [start, end), all of which we brought in. A large folio leaves only when a call covers all of it, and one may have
- * begun in the place before this one: so what was ours there is named again, as far back as a folio can reach.
+ * Drops [start, end), all of which we brought in. A large folio leaves only when a call covers all of it, and one may
+ * have begun in the place before this one: so what was ours there is named again, as far back as a folio can reach.
  */
 static void drop_run(struct verso_window *window, uint64_t start, uint64_t end)
 {
@@ -296,9 +296,9 @@ static int look_cached(const struct verso_window *window, uint64_t offset, uint6
 }
 
 /*
- * Before reading in [offset, ...): which of its pages, and of those that readahead may bring, are there already. What an
- * earlier look said stands: since then, we may have brought the page in ourselves. When it can't be known, nothing will
- * be dropped. The answer is the caller's, to become window->before once the old place has been given back.
+ * Before reading in [offset, ...): which of its pages, and of those that readahead may bring, are there already. What
+ * an earlier look said stands: since then, we may have brought the page in ourselves. When it can't be known, nothing
+ * will be dropped. The answer is the caller's, to become window->before once the old place has been given back.
  */
 static struct before look_before(const struct verso_window *window, uint64_t offset, uint64_t bytes)
 {

@@ -2,8 +2,9 @@
 /*
  * kernel_facts.h - what the tests of the kernel share.
  *
- * These tests use no verso: each proves, by plain system calls, one thing that verso takes for granted or that a comment
- * in src/ says of the kernel. When one fails on a new kernel, the code that leans on it is named by its test's comment.
+ * These tests use no verso: each proves, by plain system calls, one thing that verso takes for granted or that a
+ * comment in src/ says of the kernel. When one fails on a new kernel, the code that leans on it is named by its test's
+ * comment.
  */
 #ifndef VERSO_TESTS_KERNEL_FACTS_H
 #define VERSO_TESTS_KERNEL_FACTS_H

@@ -39,7 +39,8 @@ static int lease_number(const char *path)
     return number;
 }
 
-/* Starts a child that runs @function on the file's name; the answer is the end of a pipe that closes when it is done. */
+/* Starts a child that runs @function on the file's name; the answer is the end of a pipe that closes when it is
+ * done. */
 static int started(int (*function)(const char *path), pid_t *out_child)
 {
     int ends[2];

@@ -63,7 +63,7 @@ static bool same(struct verso_guard_scan got, struct verso_guard_scan wanted)
            got.torn == wanted.torn;
 }
 
-/* ---- Each with the border at @readable ---------------------------------------------------------------------------- */
+/* ---- Each with the border at @readable --------------------------------------------------------------------------- */
 
 static void find_and_count(const struct make *make, size_t readable, size_t bytes, size_t every)
 {

@@ -197,7 +197,7 @@ static void test_many_threads_at_once(void **state)
     guard_off();
 }
 
-/* ---- When the kernel would not ------------------------------------------------------------------------------------ */
+/* ---- When the kernel would not ----------------------------------------------------------------------------------- */
 
 /* Uses up the process's mappings but for @left. */
 static bool use_up_mappings(size_t left)

@@ -10,8 +10,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* A seccomp filter in the kernel's place: from here on system call @number answers -@error when its argument @index (from
- * 0) lies within [least, most]. False: no such filter can be had. */
+/* A seccomp filter in the kernel's place: from here on system call @number answers -@error when its argument @index
+ * (from 0) lies within [least, most]. False: no such filter can be had. */
 static inline bool old_kernel_without(long number, unsigned index, unsigned least, unsigned most, unsigned error)
 {
     struct sock_filter filter[] = {

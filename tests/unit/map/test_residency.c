@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* residency - counts and states against what was done to the pages, and the truth where the kernel would not tell it. */
+/* residency - counts and states against what was done to the pages, and the truth where the kernel would not tell
+ * it. */
 #include "support.h"
 
 #include "child.h"
