@@ -38,10 +38,10 @@ struct bench_case {
     const char *limit_name;
 };
 
-void bench_start(int count, char **arguments, const char *bench);
+void bench_start(int count, char **arguments, const char *name);
 
 /* Runs one comparison and prints its row. */
-void bench_compare(const struct bench_case *bench_case);
+void bench_compare(const struct bench_case *one);
 
 /* A row measured elsewhere (a size, a share): printed and written like the others. @smaller_is_better decides the
  * ratio. */

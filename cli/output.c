@@ -26,7 +26,7 @@ void output_command_set(const char *name)
 
 /* ---- Messages ---- */
 
-static void message(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void message(const char *format, va_list arguments)
 {
     fflush(stdout);    /* so that data and messages come in order where both go to one place */
     flockfile(stderr); /* threads complain one after the other */

@@ -44,8 +44,7 @@ VERSO_BEGIN_DECLS
       "call verso_guard_install() after the code that installs the other handler")                                   \
     X(VERSO_E_LEASE, -20014, "another process waits for this file: the read lease is being broken",                  \
       "call verso_map_settle() to keep a private copy and let the other process go on")                              \
-    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options") \
-    X(VERSO_E_CLOSED, -20016, "the process or the file is gone", "look again; what was inspected ended meanwhile")
+    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

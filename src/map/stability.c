@@ -114,9 +114,7 @@ static int copy_once(struct verso__map_copy *copy, int fd, int *out_fd)
 
 static int copy_failed(struct climb *climb, const struct verso__map_copy *copy, int code)
 {
-    if (code == VERSO_E_CHANGED)
-        (void)refused(climb, code, 0, "copy", NULL);
-    else if (code == -ENOSYS || code == -EPERM)
+    if (code == -ENOSYS || code == -EPERM)
         code = refused(climb, VERSO_E_UNSUPPORTED, code, "memfd_create", "no memory file could be made for a copy");
     else
         (void)refused(climb, code, 0, "copy", NULL);

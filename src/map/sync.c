@@ -109,7 +109,7 @@ static void to_directory(char *path)
     char *slash = strrchr(path, '/');
 
     if (!slash)
-        strcpy(path, ".");
+        memcpy(path, ".", 2);
     else if (slash == path)
         slash[1] = '\0';
     else
@@ -123,7 +123,7 @@ static void to_directory(char *path)
  */
 static int open_directory(const struct verso_map *map, int fd, int *out_fd)
 {
-    struct verso__os_file_info info;
+    struct verso__os_file_info info = { 0 };
     char path[PATH_MAX];
     int r;
 
@@ -133,7 +133,7 @@ static int open_directory(const struct verso_map *map, int fd, int *out_fd)
     if (r < 0 || info.device != map->device || info.inode != map->inode) {
         if (strlen(map->path) >= sizeof(path))
             return -ENAMETOOLONG;
-        strcpy(path, map->path);
+        memcpy(path, map->path, strlen(map->path) + 1);
         r = verso__os_path_info(path, false, &info);
         if (r < 0 || info.device != map->device || info.inode != map->inode)
             return -ENOENT;

@@ -18,8 +18,6 @@
 #define MOUNTS_MAX 16
 #define MIB ((uint64_t)1 << 20)
 
-extern char **environ;
-
 static char directories[MOUNTS_MAX][PATH_MAX];
 static bool mounted[MOUNTS_MAX];
 static int images[MOUNTS_MAX]; /* open, without a name; 0: none */

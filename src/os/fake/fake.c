@@ -147,7 +147,7 @@ void fake_fail_call(const char *name, int error, unsigned count)
 
     pthread_mutex_lock(&lock);
     slot = named_slot(name);
-    strcpy(state.named[slot].name, name);
+    memcpy(state.named[slot].name, name, strlen(name) + 1);
     state.named[slot].error = error;
     state.named[slot].left = count;
     pthread_mutex_unlock(&lock);

@@ -59,14 +59,14 @@ static int record_name(struct record *record, pid_t pid, char *written, size_t b
 {
     char exact[VERSO__PROCMAP_NAME_BYTES];
     const char *name = written;
+    size_t room_bytes = bytes + 1;
 
-    if (bytes + 1 > record->name_room_bytes) {
-        char *larger = realloc(record->name, bytes + 1);
-
-        if (!larger)
+    if (!record->name || room_bytes > record->name_room_bytes) {
+        free(record->name);
+        record->name = malloc(room_bytes);
+        record->name_room_bytes = room_bytes;
+        if (!record->name)
             return -ENOMEM;
-        record->name = larger;
-        record->name_room_bytes = bytes + 1;
     }
     if (verso__parse_name_is_ambiguous(written, bytes)) {
         if (ask_for_name(pid, &record->mapping, exact) && strlen(exact) <= bytes)

@@ -122,7 +122,7 @@ static void read_by_compare(struct reading *reading)
 
     memcpy(reading->target, pattern + reading->offset, reading->bytes);
     scan = verso_guard_compare(reading->target, file.data + reading->offset, reading->bytes);
-    if (scan.found_bytes != SIZE_MAX) { /* a byte that is zero for now: nothing is known of what follows */
+    if (scan.found_bytes != SIZE_MAX) { /* a byte that is zero just now: nothing is known of what follows */
         reading->bytes = scan.done_bytes;
         reading->target[scan.found_bytes] = 0;
     }

@@ -116,7 +116,7 @@ static int touch_all(void *arg)
 static void test_pages_of_another_process(void **state)
 {
     size_t page_bytes = verso__os_page_bytes();
-    struct verso_inspect_page own[4], childs[4];
+    struct verso_inspect_page own[4], theirs[4];
     char *memory = map_whole(support_file("shared", 4 * page_bytes), PROT_READ | PROT_WRITE, MAP_SHARED);
     pid_t child;
 
@@ -124,11 +124,11 @@ static void test_pages_of_another_process(void **state)
     touch_all(memory);
     child = support_child_start(touch_all, memory);
     assert_ok(verso_inspect_pages(0, (uintptr_t)memory, 4, own, NULL));
-    assert_ok(verso_inspect_pages(child, (uintptr_t)memory, 4, childs, NULL));
+    assert_ok(verso_inspect_pages(child, (uintptr_t)memory, 4, theirs, NULL));
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(own[i].state, VERSO_INSPECT_PAGE_PRESENT | VERSO_INSPECT_PAGE_FILE);
-        assert_int_equal(childs[i].state, own[i].state);
-        assert_true(childs[i].frame == own[i].frame);
+        assert_int_equal(theirs[i].state, own[i].state);
+        assert_true(theirs[i].frame == own[i].frame);
     }
     support_child_stop(child);
     assert_ok(verso_inspect_pages(0, (uintptr_t)memory, 4, own, NULL));

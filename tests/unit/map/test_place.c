@@ -48,7 +48,7 @@ static void test_nothing_is_displaced(void **state)
     char *mine = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     (void)state;
-    strcpy(mine, "mine");
+    memcpy(mine, "mine", sizeof("mine"));
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         struct verso_map_options options = options_with(flags[i]);
 
@@ -110,7 +110,7 @@ static const char *smaps_line(const void *address, const char *word)
         if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
             inside = start <= (uintptr_t)address && (uintptr_t)address < end;
         else if (inside && strncmp(line, word, strlen(word)) == 0)
-            strcpy(found, line + strlen(word));
+            memcpy(found, line + strlen(word), strlen(line + strlen(word)) + 1);
     }
     fclose(maps);
     return found;

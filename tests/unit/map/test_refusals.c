@@ -149,7 +149,7 @@ static void test_socket_by_name(void **state)
     assert_true(fd >= 0);
     if (strlen(support_path("socket")) >= sizeof(address.sun_path))
         skip_because("the test directory's name is too long for a socket");
-    strcpy(address.sun_path, support_path("socket"));
+    memcpy(address.sun_path, support_path("socket"), strlen(support_path("socket")) + 1);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_open_fails(address.sun_path, NULL, -ENXIO, "open");
     assert_hint("socket");
