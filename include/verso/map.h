@@ -212,10 +212,10 @@ VERSO_API int verso_map_info(const struct verso_map *map, struct verso_map_info 
  * the map may move: fetch verso_map_data() again. On failure size, address and content are as before.
  *
  * Errors:  VERSO_E_READ_ONLY (also PRIVATE maps); VERSO_E_NOT_MAPPED; VERSO_E_SPAN (the span is used up; or, at a fixed
- *          address without GROW, something stands behind it); VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC, -EDQUOT,
- *          -EFBIG (also RLIMIT_FSIZE, without its signal); VERSO_E_RANGE (the map ends before the file does: it can't be
- *          the one to resize it); VERSO_E_UNSUPPORTED (a device has the size it has); -EPERM (the map or the file is
- *          sealed); -ENOMEM, -EAGAIN (also of LOCK).
+ *          address without GROW, something stands behind it); VERSO_E_OVERFLOW; VERSO_E_NO_DESCRIPTOR; -ENOSPC,
+ *          -EDQUOT, -EFBIG (also RLIMIT_FSIZE, without its signal); VERSO_E_RANGE (the map ends before the file does:
+ *          it can't be the one to resize it); VERSO_E_UNSUPPORTED (a device has the size it has); -EPERM (the map or
+ *          the file is sealed); -ENOMEM, -EAGAIN (also of LOCK).
  * Threads: readers of bytes that stay may go on; one resize at a time.
  * Source:  fallocate(2), ftruncate(2), mmap(2).
  */
@@ -415,10 +415,10 @@ VERSO_API int verso_map_residency_pages(struct verso_map *map, uint64_t offset_b
 /**
  * verso_map_check() - is the content still what it was promised to be?
  *
- * Errors:  0: yes. VERSO_E_POISONED. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits for
- *          the file; call verso_map_settle() before fs.lease-break-time (45 s) runs out. VERSO_E_CHANGED: it ran out,
- *          and the file was written to; or, for RAW and GUARDED maps of files, the file is now smaller than the map
- *          (the record has its size). -errno of fstat.
+ * Errors:  0: yes. VERSO_E_POISONED. VERSO_E_TORN: something was cut or failed. VERSO_E_LEASE: another process waits
+ *          for the file; call verso_map_settle() before fs.lease-break-time (45 s) runs out. VERSO_E_CHANGED: it ran
+ *          out, and the file was written to; or, for RAW and GUARDED maps of files, the file is now smaller than the
+ *          map (the record has its size). -errno of fstat.
  * Threads: any, but not beside settle, refresh, remap and resize. Costs a system call or two.
  */
 VERSO_API int verso_map_check(struct verso_map *map);

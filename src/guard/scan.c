@@ -4,8 +4,8 @@
  *
  * From coarse to fine: blocks of four vectors while nothing happens; then spans of one or two vectors, of which the
  * last overlaps what is done, so that no odd bytes are left; and byte by byte only what is shorter than a vector, or
- * what follows where a span could not be read, up to the very byte that can't. What each step does is the processor's matter
- * (scan_x86_64.h, scan_aarch64.h); the order of steps is here.
+ * what follows where a span could not be read, up to the very byte that can't. What each step does is the processor's
+ * matter (scan_x86_64.h, scan_aarch64.h); the order of steps is here.
  */
 #include "guard/primitives.h"
 

@@ -123,7 +123,8 @@ void verso__map_mark_torn(struct verso_map *map, uint64_t file_offset);
  */
 bool verso__map_find_torn(struct verso_map *map, void *address, size_t bytes, bool for_writing, uint64_t *out_offset);
 
-/* Fills the record for pages that can't be had at a file offset, with the reason where it can be found. VERSO_E_TORN. */
+/* Fills the record for pages that can't be had at a file offset, with the reason where it can be found.
+ * VERSO_E_TORN. */
 int verso__map_fail_torn(const struct verso_map *map, const char *step, uint64_t file_offset, bool for_writing);
 
 /* Fills the record for a range that is not the map's; @code is handed through. */
@@ -136,11 +137,11 @@ extern const char verso__map_sealed_hint[];
 
 /*
  * Takes the rung that options ask for, or the next above it that can be had, for a map that is not yet placed but whose
- * offset, length, flags and access are set. @fd: the opened file, borrowed. Sets stability, stability_why, and of a copy
- * kind, pages and granule (lay the pages out again), and adds what the rung implies to flags (GUARDED: SUBSTITUTE and
- * KEEP_FD). *out_fd: what to map instead of @fd, at the same offsets, owned by the caller; what the map keeps is then
- * this one, and device and inode are its; -1: the file itself. On failure *out_failure has all but the path, and nothing
- * is left to undo. VERSO_E_GUARD; VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE; VERSO_E_CHANGED; -ENOMEM.
+ * offset, length, flags and access are set. @fd: the opened file, borrowed. Sets stability, stability_why, and of a
+ * copy kind, pages and granule (lay the pages out again), and adds what the rung implies to flags (GUARDED: SUBSTITUTE
+ * and KEEP_FD). *out_fd: what to map instead of @fd, at the same offsets, owned by the caller; what the map keeps is
+ * then this one, and device and inode are its; -1: the file itself. On failure *out_failure has all but the path, and
+ * nothing is left to undo. VERSO_E_GUARD; VERSO_E_UNSUPPORTED; VERSO_E_TOO_LARGE; VERSO_E_CHANGED; -ENOMEM.
  */
 int verso__map_stability_source(struct verso_map *map, int fd, const struct verso_map_options *options, int *out_fd,
                                 struct verso__failure *out_failure);

@@ -24,8 +24,8 @@ struct verso__map_opening {
 };
 
 /*
- * Notes a failure, answers its code. Step and hint are literals; a NULL hint takes the code's own. Cold: so the compiler
- * keeps what leads here out of the way of an open that goes well, where every cache line of code counts.
+ * Notes a failure, answers its code. Step and hint are literals; a NULL hint takes the code's own. Cold: so the
+ * compiler keeps what leads here out of the way of an open that goes well, where every cache line of code counts.
  */
 __attribute__((cold)) int verso__map_failed(struct verso__map_opening *opening, int code, const char *step,
                                             const char *hint);

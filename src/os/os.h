@@ -463,8 +463,8 @@ int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info);
  * @out_note, a constant string, untouched when there is nothing to say). -ENOKEY: no probe has this name. */
 int verso__os_probe(const char *feature, const char **out_note);
 
-/* A number from /proc/sys or /sys, such as "vm/max_map_count", a negative one as 0; text settings give their chosen word
- * ("[madvise]") in @out_word. -EFBIG for what is longer than any setting. */
+/* A number from /proc/sys or /sys, such as "vm/max_map_count", a negative one as 0; text settings give their chosen
+ * word ("[madvise]") in @out_word. -EFBIG for what is longer than any setting. */
 int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, size_t room_bytes);
 
 /* Main memory and swap space of the machine. */
