@@ -43,7 +43,7 @@ static void print_most_common(const struct verso_map *map)
 
     for (size_t i = 0; i < bytes; i++) /* not a string: no NUL ends it */
         counts[data[i]]++;
-    for (int rank = 0; rank < 5 && rank < 256; rank++) {
+    for (int rank = 0; rank < 5; rank++) {
         int best = 0;
 
         for (int value = 1; value < 256; value++)

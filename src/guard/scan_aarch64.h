@@ -63,7 +63,7 @@ static inline bool load_block(const unsigned char *data, uint8x16_t out[4])
     return !torn;
 }
 
-/* ---- One to two vectors, which overlap when there is less than two of them ---------------------------------------- */
+/* ---- One to two vectors, which overlap when there is less than two of them --------------------------------------- */
 
 /* From bytes that are all ones or all zeros, a bit each: three times adding neighbours leaves eight bytes in one. */
 static inline uint64_t mask_of(uint8x16_t front, uint8x16_t back, size_t bytes)
@@ -153,7 +153,7 @@ static inline size_t scan_compare_blocks_narrow(const unsigned char *a, const un
     return done;
 }
 
-/* ---- Byte by byte ------------------------------------------------------------------------------------------------- */
+/* ---- Byte by byte ------------------------------------------------------------------------------------------------ */
 
 /* A byte goes into a register of its own before it is judged, so that a fault leaves the last judgement standing. */
 

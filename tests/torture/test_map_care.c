@@ -103,7 +103,7 @@ static void test_snapshot_by_reflink(void **state)
     support_unmount(reflink_directory);
 }
 
-/* ---- Settling ------------------------------------------------------------------------------------------------------ */
+/* ---- Settling ---------------------------------------------------------------------------------------------------- */
 
 static void settle(unsigned flags)
 {
@@ -136,7 +136,7 @@ static void settle_from_memory(void)
 }
 TORTURE(settle_from_memory)
 
-/* ---- Refreshing ---------------------------------------------------------------------------------------------------- */
+/* ---- Refreshing -------------------------------------------------------------------------------------------------- */
 
 static void refresh(unsigned flags)
 {
@@ -164,7 +164,7 @@ static void refresh_for_writing(void)
 }
 TORTURE(refresh_for_writing)
 
-/* ---- Remapping ----------------------------------------------------------------------------------------------------- */
+/* ---- Remapping --------------------------------------------------------------------------------------------------- */
 
 /* A failure leaves range and content. */
 static void remapped(struct verso_map *map, uint64_t offset, uint64_t length)
@@ -209,7 +209,7 @@ static void remap_dressed(void)
 }
 TORTURE(remap_dressed)
 
-/* ---- Looking ------------------------------------------------------------------------------------------------------- */
+/* ---- Looking ----------------------------------------------------------------------------------------------------- */
 
 static void residency_counts(void)
 {

@@ -154,7 +154,7 @@ static void test_storage_that_can_not_be_read(void **state)
     guard_on();
     watch_fd(&file, device, PAGES * page, PROT_READ, MAP_SHARED);
     assert_int_equal(madvise(file.data, file.bytes, MADV_RANDOM), 0); /* no page before it is asked for */
-    for (size_t i = 0; i < PAGES; i++) /* all pages but one are cached */
+    for (size_t i = 0; i < PAGES; i++)                                /* all pages but one are cached */
         if (i != 5)
             assert_true(support_matches(file.data + i * page, i * page, page));
     assert_int_equal(ftruncate(image, (off_t)(5 * page)), 0);
