@@ -360,6 +360,57 @@ static void test_system_calls_restart_as_before(void **state)
     assert_exits(restart_follows_what_is_beneath, 0);
 }
 
+/* ---- By their codes --------------------------------------------------------------------------------------------- */
+
+/* As if the kernel had sent it, about memory that is ours. */
+static void queue(int code)
+{
+    siginfo_t info = { .si_signo = SIGBUS, .si_code = code };
+
+    info.si_addr = ours.data;
+    expect(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info) == 0);
+}
+
+static int queue_broken_memory(void *arg)
+{
+    queue(BUS_MCEERR_AR);
+    return *(int *)arg;
+}
+
+static int each_code(void *arg)
+{
+    int reached = 1;
+
+    (void)arg;
+    handle_with(once_handler, 0, 0);
+    expect(verso_guard_install() == 0);
+    queue(BUS_ADRALN); /* an odd address is a defect of the program */
+    expect(calls == 1);
+    queue(BUS_MCEERR_AO); /* news of memory that nobody is just using */
+    expect(calls == 2);
+    expect(verso__guard_run(&ours.range, queue_broken_memory, &reached, NULL) == VERSO_E_TORN);
+    expect(calls == 2);
+    return 0;
+}
+
+static int news_of_broken_memory_ignored(void *arg)
+{
+    (void)arg;
+    expect(signal(SIGBUS, SIG_IGN) != SIG_ERR);
+    expect(verso_guard_install() == 0);
+    queue(BUS_MCEERR_AO);
+    return 0;
+}
+
+static void test_only_failed_accesses_are_ours(void **state)
+{
+    (void)state;
+    if (support_is_tsan())
+        skip_because("ThreadSanitizer keeps signals that are sent for later");
+    assert_exits(each_code, 0);
+    assert_exits(news_of_broken_memory_ignored, 0);
+}
+
 /* ---- Handlers put over ours ------------------------------------------------------------------------------------- */
 
 static struct sigaction beneath_theirs;
@@ -617,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_death_tells_the_truth),
         cmocka_unit_test(test_a_handler_beneath_gets_what_is_its_own),
         cmocka_unit_test(test_system_calls_restart_as_before),
+        cmocka_unit_test(test_only_failed_accesses_are_ours),
         cmocka_unit_test(test_handlers_over_ours),
         cmocka_unit_test(test_a_limit_is_an_error),
         cmocka_unit_test(test_installs_are_counted),
