@@ -315,6 +315,7 @@ __attribute__((cold)) static int read_in(struct verso__map_opening *opening, str
     bool reserved;
     int r;
 
+    *opening->failure = (struct verso__failure){ 0 }; /* that mmap refused is no failure any more */
     drop_room(map);
     verso__map_lease_drop(map);
     map->granule_bytes = verso__os_page_bytes();

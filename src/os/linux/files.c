@@ -20,6 +20,9 @@
 /* The most one read or write moves on Linux; larger requests are cut there silently (read(2), NOTES). */
 #define TRANSFER_BYTES_MAX ((size_t)0x7ffff000)
 
+/* Allocations are not cut smaller than this, some microseconds' work. */
+#define ALLOCATION_BYTES_MIN ((uint64_t)64 << 10)
+
 int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd)
 {
     int how = O_CLOEXEC | O_NOCTTY;
@@ -285,16 +288,27 @@ int verso__os_truncate(int fd, uint64_t bytes)
     return r < 0 ? -errno : 0;
 }
 
+/*
+ * tmpfs gives up at any signal and gives back what it had; asked again for the same, it would never come to an end in
+ * a process with a fast timer. So after a signal it is asked for less at a time.
+ */
 int verso__os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
-    int r = check_file_limit(offset + bytes);
+    uint64_t end = offset + bytes, piece = bytes;
+    int r = check_file_limit(end);
 
     if (r < 0)
         return r;
-    do
-        r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
-    while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : 0;
+    do {
+        uint64_t want = end - offset < piece ? end - offset : piece;
+
+        r = fallocate(fd, 0, (off_t)offset, (off_t)want) < 0 ? -errno : 0;
+        if (r == 0)
+            offset += want;
+        else if (r == -EINTR && piece / 2 >= ALLOCATION_BYTES_MIN)
+            piece /= 2;
+    } while (r == -EINTR || (r == 0 && offset < end));
+    return r;
 }
 
 int verso__os_punch(int fd, uint64_t offset, uint64_t bytes)

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -319,6 +320,33 @@ static void test_allocate_gives_space_or_says_so(void **state)
     verso__os_close(fd);
 }
 
+static void ignore_signal(int signal)
+{
+    (void)signal;
+}
+
+/* tmpfs stops at a signal and starts over; with a timer faster than the allocation that would be for ever. */
+static void test_allocate_under_a_fast_timer(void **state)
+{
+    struct sigaction action = { .sa_handler = ignore_signal }, before;
+    struct itimerval timer = { { 0, 500 }, { 0, 500 } }, none = { { 0, 0 }, { 0, 0 } };
+    struct verso__os_file_info info;
+    int fd, r;
+
+    (void)state;
+    assert_int_equal(verso__os_memory_file("timer", 0, &fd), 0);
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+    r = verso__os_allocate(fd, 4096, 128 << 20);
+    assert_int_equal(setitimer(ITIMER_REAL, &none, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_int_equal(r, 0);
+    assert_int_equal(verso__os_file_info(fd, &info), 0);
+    assert_int_equal(info.bytes, 4096 + (128 << 20));
+    assert_true(info.allocated_bytes >= 128 << 20);
+    verso__os_close(fd);
+}
+
 static void full_disk(const char *directory, uint64_t bytes)
 {
     char path[PATH_MAX];
@@ -514,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_truncate_grows_by_holes_and_cuts),
         cmocka_unit_test(test_file_size_limit_is_an_error_and_no_signal),
         cmocka_unit_test(test_allocate_gives_space_or_says_so),
+        cmocka_unit_test(test_allocate_under_a_fast_timer),
         cmocka_unit_test(test_allocate_on_a_full_tmpfs),
         cmocka_unit_test(test_allocate_on_a_full_ext4),
         cmocka_unit_test(test_holes_are_found),
