@@ -75,13 +75,24 @@ static void rescue_prepare(void)
             (void)sigaction(crash_signals[i], &action, NULL);
 }
 
+/* Whether curses knows the terminal. Asked first, because newterm() leaks what it had made when it does not. */
+static bool terminal_is_known(void)
+{
+    int error;
+
+    if (setupterm(NULL, STDOUT_FILENO, &error) == ERR)
+        return false;
+    (void)del_curterm(cur_term);
+    return true;
+}
+
 static SCREEN *terminal_start(void)
 {
     SCREEN *terminal;
 
-    if (tcgetattr(STDIN_FILENO, &rescue.settings) < 0)
+    if (tcgetattr(STDIN_FILENO, &rescue.settings) < 0 || !terminal_is_known())
         return NULL;
-    terminal = newterm(NULL, stdout, stdin); /* not initscr(): that one ends the program when TERM is unknown */
+    terminal = newterm(NULL, stdout, stdin); /* not initscr(): that one ends the program on failure */
     if (!terminal)
         return NULL;
     rescue_prepare();
