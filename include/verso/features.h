@@ -22,7 +22,7 @@ enum verso_feature_state {
 struct verso_feature {
     const char *name;    /* "MADV_POPULATE_READ" */
     const char *since;   /* "Linux 5.14": for people; verso decides by trying */
-    const char *purpose; /* what verso uses it for */
+    const char *purpose; /* what it is for */
     const char *without; /* what verso does without it */
     enum verso_feature_state state;
     int error;        /* the -errno with which it was refused, 0 */

@@ -25,16 +25,16 @@
       "asks for the address as a hint, and gives the map back when it lands elsewhere") \
     X("MAP_DROPPABLE", "Linux 6.11", \
       "memory that the kernel may drop under pressure and never swaps", \
-      "keeps such memory until it is given back") \
+      "nothing: no part of verso asks for it") \
     X("MAP_HUGETLB", "Linux 2.6.32", \
       "huge pages from the reserved pool", \
       "takes transparent huge pages, else base pages; verso_map_info() says which") \
     X("MREMAP_DONTUNMAP", "Linux 5.7", \
       "moving pages away and leaving an empty map behind", \
-      "copies the pages") \
+      "nothing: no part of verso asks for it") \
     X("mremap of several", "Linux 6.17", \
       "moving a span that consists of several mappings in one call", \
-      "moves the mappings one by one") \
+      "nothing: no part of verso asks for it") \
     X("mseal", "Linux 6.10", \
       "maps that nobody may unmap, move or re-protect", \
       "verso_map_seal() answers VERSO_E_UNSUPPORTED") \
@@ -46,25 +46,25 @@
       "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
     X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
       "shared memory that only its maker may write", \
-      "seals against all writing") \
+      "nothing: no part of verso asks for it") \
     X("MFD_NOEXEC_SEAL", "Linux 6.3", \
       "files of memory that can never be made executable", \
       "makes them without that promise") \
     X("MFD_HUGETLB", "Linux 4.14", \
       "files of memory made of huge pages", \
-      "makes them of base pages") \
+      "copies in memory get base pages") \
     X("memfd_secret", "Linux 5.14", \
       "memory that the kernel itself does not map", \
-      "keeps secrets in locked memory that is left out of core dumps") \
+      "nothing: no part of verso asks for it") \
     X("MADV_FREE", "Linux 4.5", \
       "giving memory back lazily", \
-      "VERSO_MAP_ADVICE_FREE answers EINVAL; DONTNEED gives it back at once") \
+      "VERSO_MAP_ADVICE_FREE answers EINVAL; DONTNEED gives memory back at once") \
     X("MADV_COLD", "Linux 5.4", \
       "marking pages as the first to be reclaimed", \
-      "verso_window lets go of what it has passed by MADV_DONTNEED") \
+      "VERSO_MAP_ADVICE_COLD answers EINVAL") \
     X("MADV_PAGEOUT", "Linux 5.4", \
       "writing back and reclaiming a range now", \
-      "verso_window lets go of what it has passed by MADV_DONTNEED") \
+      "VERSO_MAP_ADVICE_PAGEOUT answers EINVAL") \
     X("MADV_POPULATE_READ", "Linux 5.14", \
       "bringing pages in with an error code instead of a signal", \
       "touches the pages under guard") \
@@ -73,58 +73,58 @@
       "touches the pages under guard") \
     X("MADV_GUARD_INSTALL", "Linux 6.13", \
       "guard pages that cost no mapping of their own", \
-      "protects pages by mprotect, one mapping more for each") \
+      "nothing: no part of verso makes them; where others do, verso_inspect_pages() shows them") \
     X("MADV_GUARD_INSTALL, files", "Linux 6.15", \
       "the same in maps of files", \
-      "protects pages by mprotect, one mapping more for each") \
+      "nothing: no part of verso makes them") \
     X("MADV_HUGEPAGE", "Linux 2.6.38", \
       "transparent huge pages where they were asked for", \
       "uses base pages; verso_map_info() says so") \
     X("MADV_COLLAPSE", "Linux 6.1", \
       "making huge pages now instead of when the kernel comes by", \
-      "waits for khugepaged") \
+      "VERSO_MAP_ADVICE_COLLAPSE answers EINVAL; khugepaged makes huge pages when it comes by") \
     X("MADV_COLLAPSE, files", "Linux 6.1", \
       "the same in maps of files", \
-      "maps files by base pages, or what folios the file system has") \
+      "maps of files get the folios that their file system has cached") \
     X("mTHP", "Linux 6.8", \
       "anonymous pages of sizes between base and huge", \
-      "uses base pages or huge ones") \
+      "nothing: it is the kernel's choice, where its settings allow it") \
     X("PR_THP_DISABLE_EXCEPT_ADVISED", "Linux 6.18", \
       "huge pages in this process only where they were asked for", \
-      "leaves it to the system's setting") \
+      "nothing: no part of verso asks for it") \
     X("MLOCK_ONFAULT", "Linux 4.4", \
       "locking pages as they are first used", \
-      "locks all at once") \
+      "verso_map_lock() answers ENOSYS") \
     X("process_madvise", "Linux 5.10", \
       "advice for many ranges in one call", \
-      "one madvise for each range") \
+      "nothing: no part of verso asks for it") \
     X("process_madvise, any advice", "Linux 6.13", \
       "the same with advice that drops pages", \
-      "one madvise for each range") \
+      "nothing: no part of verso asks for it") \
     X("fallocate", "Linux 2.6.23", \
       "disk space before stores need it, so that a full disk is an error and not a fault", \
-      "writes zeros into the holes") \
+      "faults holes in for writing, which takes the space just as well") \
     X("FALLOC_FL_PUNCH_HOLE", "Linux 2.6.38", \
       "giving back disk space inside a file", \
-      "leaves the space where it is") \
+      "nothing: no part of verso asks for it") \
     X("SEEK_HOLE", "Linux 3.1", \
       "finding holes without reading", \
-      "takes every byte for data") \
+      "asks for space under the whole range, holes or not") \
     X("sync_file_range", "Linux 2.6.17", \
       "starting write-back without waiting (VERSO_MAP_SYNC_START)", \
-      "waits for the data instead") \
+      "VERSO_MAP_SYNC_START and verso_cache_drop() with WRITE_BACK answer its error; the data level still works") \
     X("O_TMPFILE", "Linux 3.11", \
       "files without a name, for snapshots", \
-      "makes a name and removes it at once") \
+      "no snapshot: VERSO_MAP_SNAPSHOT takes the copy in memory") \
     X("FICLONE", "Linux 4.5", \
       "instant snapshots that share their blocks (VERSO_MAP_SNAPSHOT)", \
-      "copies into sealed memory (VERSO_MAP_COPY)") \
+      "no snapshot: VERSO_MAP_SNAPSHOT takes the copy in memory") \
     X("copy_file_range", "Linux 4.5", \
       "copying without the data passing through the program", \
-      "copies through memory") \
+      "nothing: no part of verso asks for it") \
     X("F_SETLEASE", "Linux 2.4", \
       "making writers wait while a file is read (VERSO_MAP_LEASED)", \
-      "takes a snapshot or a copy") \
+      "no lease: VERSO_MAP_LEASED takes a snapshot or a copy") \
     X("FIEMAP", "Linux 2.6.28", \
       "where a file lies on its disk", \
       "shows no extents, and says why") \
@@ -133,31 +133,31 @@
       "maps the file and asks mincore, which knows of cached pages only") \
     X("large folios", "Linux 5.18", \
       "fewer faults: the file system caches runs of pages as one", \
-      "one fault for every 16 pages") \
+      "more faults: one for every 16 pages") \
     X("RWF_DONTCACHE", "Linux 6.14", \
       "reading and writing that leaves nothing in the cache", \
-      "drops what it has read afterwards") \
+      "nothing: no part of verso asks for it") \
     X("RWF_ATOMIC", "Linux 6.11", \
       "writes that a power cut can't tear", \
-      "relies on checksums to find torn writes") \
+      "nothing: no part of verso asks for it") \
     X("userfaultfd", "Linux 4.3", \
       "serving and injecting faults in user space", \
-      "injects faults by cutting files") \
+      "nothing: tests that inject faults by it are skipped") \
     X("userfaultfd write-protect", "Linux 5.7", \
       "knowing which pages are written, one fault each", \
-      "compares pages") \
+      "nothing: no part of verso asks for it") \
     X("userfaultfd minor", "Linux 5.13", \
       "faults on shared memory that is in the cache already", \
-      "does not watch them") \
+      "nothing: no part of verso asks for it") \
     X("userfaultfd poison", "Linux 6.6", \
       "pages that answer as broken memory would", \
-      "tests of broken memory are skipped") \
+      "nothing: tests of broken memory are skipped") \
     X("userfaultfd async write-protect", "Linux 6.7", \
       "knowing which pages were written, without faults", \
-      "compares pages") \
+      "nothing: no part of verso asks for it") \
     X("userfaultfd move", "Linux 6.8", \
       "moving pages into place without copying", \
-      "copies") \
+      "nothing: no part of verso asks for it") \
     N("/proc/PID/smaps", "Linux 2.6.14", \
       "the memory of each mapping", \
       "knows of mappings and not of their memory; /proc may not be mounted") \
@@ -178,10 +178,10 @@
       "shows frames without their users; needs root") \
     X("perf page faults", "Linux 2.6.32", \
       "each page fault with its address", \
-      "shows rates of faults and not the faults; see kernel.perf_event_paranoid") \
+      "nothing: faults are counted, not listed; see kernel.perf_event_paranoid") \
     X("filemap tracepoints", "Linux 3.10", \
       "pages as they enter and leave the cache", \
-      "looks again and again instead of being told")
+      "nothing: `verso watch` looks again and again")
 /* clang-format on */
 
 #endif
