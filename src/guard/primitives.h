@@ -11,8 +11,8 @@
 
 #include <verso/guard.h>
 
-#if !defined(VERSO_GUARD_PORTABLE) && ((defined(__x86_64__) && defined(__LP64__)) || \
-                                       (defined(__aarch64__) && !defined(__AARCH64EB__)))
+#if !defined(VERSO_GUARD_PORTABLE) && \
+    ((defined(__x86_64__) && defined(__LP64__)) || (defined(__aarch64__) && !defined(__AARCH64EB__)))
 #define VERSO__GUARD_HAS_LOOPS
 #endif
 

@@ -158,7 +158,7 @@ static void test_string_copies_stop_at_the_byte(void **state)
 #endif
 }
 
-/* guard/substitute.c: a file that grows back can be read again through the same map; what was cut off reads as zeros. */
+/* guard/substitute.c: a file that grows back can be read again through the same map; what was cut off is zeros. */
 static void test_a_file_that_grows_back_is_there_again(void **state)
 {
     size_t page = page_bytes();
@@ -256,7 +256,7 @@ static void test_a_thread_may_send_itself_a_fault(void **state)
     assert_true(sent_code <= 0);
 }
 
-/* ---- Broken memory, as userfaultfd can pretend -------------------------------------------------------------------- */
+/* ---- Broken memory, as userfaultfd can pretend ---------------------------------------------------------------- */
 
 #ifndef UFFD_FEATURE_POISON
 #define UFFD_FEATURE_POISON (1 << 14) /* 6.6 */
@@ -285,8 +285,8 @@ static int user_faults(unsigned char *data, size_t bytes, uint64_t feature)
 }
 
 /*
- * os/linux/fault.c, cause_of(): broken memory is told of at its page at least, with a code of its own where the kernel was
- * built for it (CONFIG_MEMORY_FAILURE), else like everything else.
+ * os/linux/fault.c, cause_of(): broken memory is told of at its page at least, with a code of its own where the kernel
+ * was built for it (CONFIG_MEMORY_FAILURE), else like everything else.
  */
 static void test_poison_is_a_fault_of_its_page(void **state)
 {

@@ -37,8 +37,8 @@ const char *support_mount_tmpfs(uint64_t bytes, const char **out_reason);
  */
 const char *support_mount_failing(uint64_t bytes, uint64_t real_bytes, const char **out_reason);
 
-/* From now on the disk of a mounted ext4, xfs or btrfs can't read what lies past its first @bytes, nor what is not cached
- * yet. The file systems have their own tables in the first MiB. */
+/* From now on the disk of a mounted ext4, xfs or btrfs can't read what lies past its first @bytes, nor what is not
+ * cached yet. The file systems have their own tables in the first MiB. */
 void support_disk_cut(const char *directory, uint64_t bytes);
 
 /* Unmounts, even when files are open there; support_teardown() does it for all that are left. */
