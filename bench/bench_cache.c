@@ -424,7 +424,7 @@ static bool find_verso(void)
 
 static void raise_limits(void)
 {
-    const int limits[] = { RLIMIT_MEMLOCK, RLIMIT_NOFILE };
+    const __rlimit_resource_t limits[] = { RLIMIT_MEMLOCK, RLIMIT_NOFILE };
     struct rlimit limit;
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

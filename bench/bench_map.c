@@ -51,8 +51,10 @@ static uint64_t store(void *data, size_t bytes, size_t page_bytes)
     uint64_t sum = bytes;
 
     for (size_t at = 0; at < bytes; at += page_bytes) {
-        byte[at] = byte[at];
-        sum += byte[at];
+        unsigned char there = byte[at];
+
+        byte[at] = there;
+        sum += there;
     }
     return sum;
 }
@@ -209,10 +211,13 @@ static uint64_t raw_proc(void *arg)
         die("raw open");
     while ((n = read(fd, data + done, room - done)) > 0) {
         done += (size_t)n;
-        if (done == room)
-            data = realloc(data, room *= 2);
-        if (!data)
-            die("raw realloc");
+        if (done == room) {
+            char *larger = realloc(data, room *= 2);
+
+            if (!larger)
+                die("raw realloc");
+            data = larger;
+        }
     }
     close(fd);
     free(data);
