@@ -66,6 +66,12 @@ static size_t flagged(const json_t *object, unsigned bit)
     return count;
 }
 
+/*
+ * A viewer that disturbed would mark every page it looked at, and it looks at all. A few pages may be marked by the
+ * machine: what is reclaimed and comes back soon is taken for active.
+ */
+#define OTHERS_DOING (PAGES / 8)
+
 static void test_watching_leaves_no_trace(void **state)
 {
     const char *path = support_file("still", PAGES * verso_page_bytes());
@@ -92,8 +98,8 @@ static void test_watching_leaves_no_trace(void **state)
         skip_because("the system took all pages back meanwhile");
     }
     json_decref(object);
-    assert_int_equal(active, 0);
-    assert_int_equal(referenced, 0);
+    assert_true(active < OTHERS_DOING);
+    assert_true(referenced < OTHERS_DOING);
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     assert_int_equal(cached_count(fd), 0); /* nothing holds them */
     close(fd);
