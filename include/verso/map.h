@@ -284,6 +284,8 @@ VERSO_API int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uin
  *
  * Unlike touching, failures are errors, and say where. On a kernel without MADV_POPULATE_* (before 5.14) pages are
  * touched under guard.
+ * The kernel takes populated pages for active, so they outlive others under pressure: to look without protecting, touch
+ * through a map that is advised RANDOM.
  *
  * Errors:  VERSO_E_RANGE, VERSO_E_READ_ONLY; VERSO_E_TORN (past the file's end, I/O error, no space under a hole: the
  *          record has the first bad page's offset in the file, the map is marked torn); VERSO_E_GUARD (on such an old
