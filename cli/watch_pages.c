@@ -262,12 +262,27 @@ static void add_sums(struct page_sums *sums, const struct page_sums *more)
 
 void leaf_sum(struct leaf *leaf)
 {
-    struct page_sums sums = { 0 };
-
     mark_runs(leaf);
+    memset(&leaf->sums, 0, sizeof(leaf->sums));
+    memset(leaf->parts, 0, sizeof(leaf->parts));
     for (unsigned i = 0; i < LEAF_PAGES; i++)
-        add_page(&sums, leaf->state[i], leaf->frame[i]);
-    leaf->sums = sums;
+        add_page(&leaf->parts[i / PART_PAGES], leaf->state[i], leaf->frame[i]);
+    for (unsigned i = 0; i < LEAF_PAGES / PART_PAGES; i++)
+        add_sums(&leaf->sums, &leaf->parts[i]);
+}
+
+/* Adds pages [from, to) of the leaf: whole parts by their sums, page by page only at the edges. */
+static void add_range(struct page_sums *sums, const struct leaf *leaf, unsigned from, unsigned to)
+{
+    while (from < to) {
+        if (from % PART_PAGES == 0 && to - from >= PART_PAGES) {
+            add_sums(sums, &leaf->parts[from / PART_PAGES]);
+            from += PART_PAGES;
+        } else {
+            add_page(sums, leaf->state[from], leaf->frame[from]);
+            from++;
+        }
+    }
 }
 
 struct page_sums pages_sum(const struct pages *pages, uint64_t first, uint64_t count)
@@ -283,8 +298,7 @@ struct page_sums pages_sum(const struct pages *pages, uint64_t first, uint64_t c
         if (from == 0 && to == LEAF_PAGES)
             add_sums(&sums, &leaf->sums);
         else
-            for (uint64_t i = from; i < to; i++)
-                add_page(&sums, leaf->state[i], leaf->frame[i]);
+            add_range(&sums, leaf, (unsigned)from, (unsigned)to);
     }
     return sums;
 }

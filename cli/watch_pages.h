@@ -20,6 +20,7 @@
 
 #define LEAF_PAGES 512u   /* pages of a leaf: 2 MiB where a page is 4 KiB */
 #define NODE_CHILDREN 16u /* leaves or nodes under a node */
+#define PART_PAGES 32u    /* of a leaf are summed together, so that a cell's edges are few pages */
 #define NEAR_PAGES 16u    /* this many neighbouring pages in neighbouring frames count as a long run */
 
 enum page_state {
@@ -68,6 +69,7 @@ struct leaf {
     uint32_t since[LEAF_PAGES]; /* tenths of a second on the model's clock at which a page was first seen cached */
     uint64_t frame[LEAF_PAGES];
     struct page_sums sums; /* of the whole leaf; see leaf_sum() */
+    struct page_sums parts[LEAF_PAGES / PART_PAGES];
 };
 
 struct pages_node {
@@ -121,7 +123,7 @@ unsigned leaf_page_count(const struct pages *pages, const struct leaf *leaf);
  * What the first answer finds has been there since the leaf was made, or longer. */
 void leaf_set_cached(struct leaf *leaf, unsigned count, const bool *cached, uint32_t now);
 
-/* Computes runs of frames and leaf->sums after state or frames changed. */
+/* Computes runs of frames and the leaf's sums after state or frames changed. */
 void leaf_sum(struct leaf *leaf);
 
 /* Sums over pages [first, first + count). */

@@ -136,19 +136,22 @@ static void test_sums_of_whole_and_cut_leaves_agree(void **state)
 
     (void)state;
     for (uint64_t page = 0; page < 5 * LEAF_PAGES; page += 3)
-        put(&pages, page, page % 2 ? PAGE_DIRTY : PAGE_WRITEBACK, 0);
+        put(&pages, page, page % 2 ? PAGE_DIRTY : PAGE_WRITEBACK, 7 + 2 * page);
     for (uint64_t first = 0; first < 2 * LEAF_PAGES; first += 101)
         for (uint64_t count = 0; count < 3 * LEAF_PAGES; count += 97) {
             struct page_sums sums = pages_sum(&pages, first, count);
-            uint64_t cached = 0, dirty = 0;
+            uint64_t cached = 0, dirty = 0, first_frame = 0;
 
             for (uint64_t page = first; page < first + count; page++) {
                 cached += page % 3 == 0;
                 dirty += page % 3 == 0 && page % 2 == 1;
+                if (page % 3 == 0 && first_frame == 0)
+                    first_frame = 7 + 2 * page;
             }
             assert_true(sums.cached == cached);
             assert_true(sums.dirty == dirty);
             assert_true(sums.writeback == cached - dirty);
+            assert_true(sums.frames == cached && sums.first_frame == first_frame);
         }
     pages_clear(&pages);
 }
