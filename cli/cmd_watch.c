@@ -27,6 +27,7 @@
 #define SCHEMA 1
 #define INTERVAL_MIN 0.02
 #define SECONDS_MAX 1e8
+#define NOT_GIVEN (-1.0)   /* of seconds */
 #define READ_AHEAD_MS 1500 /* what the reader may do before a snapshot is taken */
 
 static struct {
@@ -35,7 +36,13 @@ static struct {
     double for_seconds;
     double interval_seconds;
     uint64_t pid;
-} wanted;
+} wanted = { .for_seconds = NOT_GIVEN, .interval_seconds = NOT_GIVEN, .pid = UINT64_MAX };
+
+/* The process that --pid names; 0 without it. */
+static pid_t wanted_pid(void)
+{
+    return wanted.pid == UINT64_MAX ? 0 : (pid_t)wanted.pid;
+}
 
 static const struct option_row options[] = {
     { 0, "once", OPTION_FLAG, NULL, "one snapshot, then exit (as without a terminal)", &wanted.once },
@@ -60,8 +67,8 @@ static char *choose_path(int count, char **arguments)
             trouble("out of memory");
         return path;
     }
-    if (wanted.pid)
-        return library_of_process((pid_t)wanted.pid);
+    if (wanted_pid())
+        return library_of_process(wanted_pid());
     wanted.read = true;
     path = library_largest();
     if (!path)
@@ -96,7 +103,7 @@ static bool open_model(struct watch_model *model, const char *path, bool is_libr
     char *shown;
 
     if (fd >= 0) {
-        if (!watch_open(model, fd, path, (pid_t)wanted.pid))
+        if (!watch_open(model, fd, path, wanted_pid()))
             return false;
         model->is_copy = is_copy;
         return true;
@@ -194,13 +201,15 @@ static int check_options(int count)
 
     if (count > 1)
         return trouble("one file at a time; see `verso watch --help`");
-    if (wanted.interval_seconds > 0 && wanted.interval_seconds < INTERVAL_MIN)
+    if (wanted.interval_seconds != NOT_GIVEN && wanted.interval_seconds < INTERVAL_MIN)
         return trouble("--interval: %g s is the least", INTERVAL_MIN);
     if (wanted.interval_seconds > SECONDS_MAX || wanted.for_seconds > SECONDS_MAX)
         return trouble("--interval, --for: %.0f s is the most", SECONDS_MAX);
-    if (wanted.pid > INT_MAX)
+    if (wanted.for_seconds == 0)
+        return trouble("--for: more than 0 s; --once shows one moment");
+    if (wanted.pid != UINT64_MAX && (wanted.pid == 0 || wanted.pid > INT_MAX))
         return trouble("--pid: there is no process %llu", (unsigned long long)wanted.pid);
-    if (wanted.pid && verso_inspect_process((pid_t)wanted.pid, &process) < 0)
+    if (wanted_pid() && verso_inspect_process(wanted_pid(), &process) < 0)
         return trouble_error();
     return EXIT_YES;
 }
@@ -219,7 +228,7 @@ static int run(int count, char **arguments)
     if (!path)
         return EXIT_TROUBLE;
     answer = EXIT_TROUBLE;
-    if (open_model(&model, path, count == 0 && !wanted.pid)) {
+    if (open_model(&model, path, count == 0 && !wanted_pid())) {
         if (!wanted.read || reader_start(&reader, model.fd)) {
             model.reader = reader.pid;
             answer = tell(&model, &reader);

@@ -3,7 +3,7 @@
  * watch_live - the loop: update, draw, wait for a key or the next tick.
  *
  * However it ends, the terminal is given back: by return, by Ctrl-C and SIGTERM (which only set a flag, see main.c),
- * and on a crash by a handler that writes what was prepared when all was well.
+ * and on a crash or Ctrl-\ by a handler that writes what was prepared when all was well.
  */
 #include "watch_live.h"
 #include "output.h"
@@ -27,7 +27,7 @@
 
 /* ---- The terminal, and giving it back ---- */
 
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT };
 
 static struct {
     struct termios settings;

@@ -11,4 +11,7 @@ ln -s loop loop
 try loop
 try missing$'\n'name
 try a b
+try --pid 0
+try --interval 0 folder
+try --for 0 folder
 try --pid 4194305 2>&1 | sed 's/: .*//'

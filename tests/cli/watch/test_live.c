@@ -163,7 +163,8 @@ static void test_q_quits(void **state)
     session_close(&session);
 }
 
-static void end_by(int signal_number, bool typed, bool must_die_of_it)
+/* @typed: the key that makes the terminal send the signal; NULL: it comes from outside. */
+static void end_by(int signal_number, const char *typed, bool must_die_of_it)
 {
     const char *const arguments[] = { "--read", small_file(), NULL };
     struct session session;
@@ -172,7 +173,7 @@ static void end_by(int signal_number, bool typed, bool must_die_of_it)
     session_start(&session, "xterm-256color", true, arguments);
     wait_for(&session, "verso-reader");
     if (typed)
-        type(&session, "\003");
+        type(&session, typed);
     else
         assert_int_equal(kill(session.pid, signal_number), 0);
     status = session_end(&session);
@@ -184,9 +185,10 @@ static void end_by(int signal_number, bool typed, bool must_die_of_it)
 static void test_interrupts_give_the_terminal_back(void **state)
 {
     (void)state;
-    end_by(SIGINT, true, false);
-    end_by(SIGTERM, false, false);
-    end_by(SIGHUP, false, false);
+    end_by(SIGINT, "\003", false);
+    end_by(SIGTERM, NULL, false);
+    end_by(SIGHUP, NULL, false);
+    end_by(SIGQUIT, "\034", true);
 }
 
 static void test_a_crash_gives_the_terminal_back(void **state)
@@ -194,9 +196,9 @@ static void test_a_crash_gives_the_terminal_back(void **state)
     (void)state;
     if (support_is_asan() || support_is_tsan())
         skip_because("sanitizers have crash handlers of their own");
-    end_by(SIGSEGV, false, true);
-    end_by(SIGABRT, false, true);
-    end_by(SIGBUS, false, true);
+    end_by(SIGSEGV, NULL, true);
+    end_by(SIGABRT, NULL, true);
+    end_by(SIGBUS, NULL, true);
 }
 
 /* The reader's pid, as its row tells it. */
