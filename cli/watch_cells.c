@@ -3,7 +3,7 @@
 #include "watch_cells.h"
 
 const struct cell_kind_row cell_kinds[KIND_COUNT] = {
-#define CELL_KIND_ROW(kind, letter, hue, name) { letter, hue, name },
+#define CELL_KIND_ROW(kind, letter, hue, name, row) { letter, hue, name, row },
     CELL_KINDS(CELL_KIND_ROW)
 #undef CELL_KIND_ROW
 };

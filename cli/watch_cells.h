@@ -28,37 +28,38 @@ enum hue {
     HUE_COUNT
 };
 
-/* X(kind, letter, hue, name) in the order of the legend. */
-#define CELL_KINDS(X)                                  \
-    X(KIND_NONE, ' ', HUE_NONE, "")                    \
-    X(KIND_UNKNOWN, '?', HUE_GROUND, "not known")      \
-    X(KIND_HOLE, '.', HUE_GROUND, "hole")              \
-    X(KIND_EXTENT, 'A', HUE_BLUE, "extent")            \
-    X(KIND_EXTENT_OTHER, 'B', HUE_SKY, "next extent")  \
-    X(KIND_UNWRITTEN, 'U', HUE_YELLOW, "unwritten")    \
-    X(KIND_DELAYED, 'L', HUE_ORANGE, "no block yet")   \
-    X(KIND_SHARED, 'S', HUE_PURPLE, "shared block")    \
-    X(KIND_ENCODED, 'Z', HUE_GREEN, "compressed")      \
-    X(KIND_INLINE, 'I', HUE_GREY, "in the inode")      \
-    X(KIND_ABSENT, '.', HUE_GROUND, "not in memory")   \
-    X(KIND_CACHED, 'C', HUE_SKY, "cached")             \
-    X(KIND_FOLIO, 'F', HUE_GREEN, "large folio")       \
-    X(KIND_ACTIVE, 'A', HUE_BLUE, "active")            \
-    X(KIND_DIRTY, 'D', HUE_ORANGE, "dirty")            \
-    X(KIND_WRITEBACK, 'W', HUE_YELLOW, "writeback")    \
-    X(KIND_GONE, 'X', HUE_PURPLE, "evicted")           \
-    X(KIND_SCATTERED, 'S', HUE_VERMILION, "scattered") \
-    X(KIND_NEAR, 'R', HUE_SKY, "run of 16+")           \
-    X(KIND_WHOLE, 'W', HUE_GREEN, "run of 512")        \
-    X(KIND_UNTOUCHED, '.', HUE_GROUND, "not touched")  \
-    X(KIND_PRESENT, 'P', HUE_SKY, "present")           \
-    X(KIND_HUGE, 'H', HUE_GREEN, "huge page")          \
-    X(KIND_OWN, 'O', HUE_ORANGE, "own copy")           \
-    X(KIND_SWAPPED, 'S', HUE_PURPLE, "swapped")        \
-    X(KIND_GUARD, 'G', HUE_YELLOW, "guard")
+/* X(kind, letter, hue, name, row that shows it) in the order of the legend, row after row: letters and colours are few,
+ * and mean something else in each. */
+#define CELL_KINDS(X)                                            \
+    X(KIND_NONE, ' ', HUE_NONE, "", "")                          \
+    X(KIND_UNKNOWN, '?', HUE_GROUND, "not known", "any")         \
+    X(KIND_HOLE, '.', HUE_GROUND, "hole", "disk")                \
+    X(KIND_EXTENT, 'A', HUE_BLUE, "extent", "disk")              \
+    X(KIND_EXTENT_OTHER, 'B', HUE_SKY, "next extent", "disk")    \
+    X(KIND_UNWRITTEN, 'U', HUE_YELLOW, "unwritten", "disk")      \
+    X(KIND_DELAYED, 'L', HUE_ORANGE, "no block yet", "disk")     \
+    X(KIND_SHARED, 'S', HUE_PURPLE, "shared block", "disk")      \
+    X(KIND_ENCODED, 'Z', HUE_GREEN, "compressed", "disk")        \
+    X(KIND_INLINE, 'I', HUE_GREY, "in the inode", "disk")        \
+    X(KIND_ABSENT, '.', HUE_GROUND, "not in memory", "cache")    \
+    X(KIND_CACHED, 'C', HUE_SKY, "cached", "cache")              \
+    X(KIND_FOLIO, 'F', HUE_GREEN, "large folio", "cache")        \
+    X(KIND_ACTIVE, 'A', HUE_BLUE, "active", "cache")             \
+    X(KIND_DIRTY, 'D', HUE_ORANGE, "dirty", "cache")             \
+    X(KIND_WRITEBACK, 'W', HUE_YELLOW, "writeback", "cache")     \
+    X(KIND_GONE, 'X', HUE_PURPLE, "evicted", "cache")            \
+    X(KIND_SCATTERED, 'S', HUE_VERMILION, "scattered", "frames") \
+    X(KIND_NEAR, 'R', HUE_SKY, "run of 16+", "frames")           \
+    X(KIND_WHOLE, 'W', HUE_GREEN, "run of 512", "frames")        \
+    X(KIND_UNTOUCHED, '.', HUE_GROUND, "not touched", "virtual") \
+    X(KIND_PRESENT, 'P', HUE_SKY, "present", "virtual")          \
+    X(KIND_HUGE, 'H', HUE_GREEN, "huge page", "virtual")         \
+    X(KIND_OWN, 'O', HUE_ORANGE, "own copy", "virtual")          \
+    X(KIND_SWAPPED, 'S', HUE_PURPLE, "swapped", "virtual")       \
+    X(KIND_GUARD, 'G', HUE_YELLOW, "guard", "virtual")
 
 enum cell_kind {
-#define CELL_KIND_ENUM(kind, letter, hue, name) kind,
+#define CELL_KIND_ENUM(kind, letter, hue, name, row) kind,
     CELL_KINDS(CELL_KIND_ENUM)
 #undef CELL_KIND_ENUM
     KIND_COUNT
@@ -68,6 +69,7 @@ struct cell_kind_row {
     char letter;
     enum hue hue;
     const char *name;
+    const char *row;
 };
 extern const struct cell_kind_row cell_kinds[KIND_COUNT];
 

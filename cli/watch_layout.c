@@ -128,7 +128,7 @@ static struct band band_at(int *line, bool has_caption, int height)
 
 static int gutter_of(int columns)
 {
-    return columns >= 70 ? 14 : 8;
+    return columns >= 70 ? 14 : columns >= 50 ? 10 : 9; /* "virtual" fits at least */
 }
 
 struct layout layout_make(int lines, int columns, size_t process_count)

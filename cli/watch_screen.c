@@ -170,7 +170,10 @@ static void draw_missing(const struct drawing *drawing, const struct band *band,
 /* Left of a skyline: what its top and its bottom are. */
 static void draw_scale(const struct drawing *drawing, const struct band *band, const char *top, const char *bottom)
 {
-    if (band->caption < 0 || band->height < 2)
+    int room = layout_of(drawing)->gutter - 2;
+
+    /* Half a number is worse than none. */
+    if (band->caption < 0 || band->height < 2 || (int)strlen(top) > room || (int)strlen(bottom) > room)
         return;
     label(drawing, band->top, TONE_QUIET, top);
     label(drawing, band->top + band->height - 1, TONE_QUIET, bottom);
@@ -250,8 +253,13 @@ static void draw_process_label(const struct drawing *drawing, const struct watch
     int end;
 
     (void)snprintf(pid, sizeof(pid), "%ld", (long)process->pid);
-    label(drawing, line, tone, name);
     end = 1 + (int)strlen(name);
+    /* Of several with one name, its beginning tells nothing; the caption says the chosen one's name. */
+    if (end >= layout->gutter && layout->process_height == 1 && layout->processes.caption >= 0) {
+        label(drawing, line, tone, pid);
+        end = layout->gutter;
+    } else
+        label(drawing, line, tone, name);
     if (layout->process_height > 1)
         label(drawing, line + 1, TONE_QUIET, pid);
     else if (end + 1 + (int)strlen(pid) < layout->gutter)
@@ -342,7 +350,7 @@ static void rate_words(const struct drawing *drawing, enum rate rate, const stru
     if (rate == RATE_CACHED && drawing->model->cache.cached.error)
         (void)snprintf(out_text, room, "not known");
     else if (rate == RATE_CACHED)
-        (void)snprintf(out_text, room, "%.0f %% +%s -%s/s", pages ? (double)last->cached * 100.0 / (double)pages : 0.0,
+        (void)snprintf(out_text, room, "%.0f %% +%s -%s/s", pages ? (double)(last->cached * 100 / pages) : 0.0,
                        count_shown(last->came, came), count_shown(last->went, went));
     else
         (void)snprintf(out_text, room, "%s/s", count_shown(rate_of(last, rate), came));
@@ -449,36 +457,63 @@ static bool needs_sample(const struct paint *paint, int kind)
            (paint_by_letters(paint) || cell_kinds[kind].hue != HUE_GROUND);
 }
 
+/* The row's name before its first kind. */
+static int draw_legend_row(const struct drawing *drawing, int line, int column, const char *row)
+{
+    return paint_text(paint_of(drawing), line, column, layout_of(drawing)->columns, TONE_STRONG, row) + 1;
+}
+
+/* Row by row; what has no room is hinted at by dots. */
 static void draw_legend(const struct drawing *drawing)
 {
     const struct layout *layout = layout_of(drawing);
     struct paint *paint = paint_of(drawing);
-    int line = layout->legend, end = line + layout->legend_count, column = 1;
+    int line = layout->legend, last = line + layout->legend_count - 1, column = 1;
+    const char *row = "";
 
     for (int kind = 0; layout->legend >= 0 && kind < KIND_COUNT; kind++) {
-        const char *name = cell_kinds[kind].name;
+        const struct cell_kind_row *about = &cell_kinds[kind];
+        bool is_new_row = strcmp(row, about->row) != 0;
+        int width = 2 + (int)strlen(about->name) + (is_new_row ? (int)strlen(about->row) + 1 : 0);
 
         if (!needs_sample(paint, kind))
             continue;
-        if (column + 2 + (int)strlen(name) > layout->columns) {
-            column = 1;
-            if (++line == end)
+        if (column + width > layout->columns - (line == last ? 2 : 0)) {
+            if (line == last) {
+                (void)paint_text(paint, line, column, layout->columns, TONE_QUIET, paint->can_utf8 ? "…" : "...");
                 return;
+            }
+            line++;
+            column = 1;
         }
+        if (is_new_row)
+            column = draw_legend_row(drawing, line, column, about->row);
+        row = about->row;
         column = paint_sample(paint, line, column, (enum cell_kind)kind);
-        column = paint_text(paint, line, column + 1, layout->columns, TONE_PLAIN, name) + 2;
+        column = paint_text(paint, line, column + 1, layout->columns, TONE_PLAIN, about->name) + 2;
     }
 }
 
+/* As many as there is room for, the most needed first. */
 static void draw_keys(const struct drawing *drawing)
 {
+    static const char *const keys[] = { "? keys",   "q quit",      "space pause", "arrows move",
+                                        "+ - zoom", "Tab process", "f follow" };
     const struct layout *layout = layout_of(drawing);
     const char *message = drawing->screen->message;
+    int column = 1;
 
     if (layout->keys < 0)
         return;
-    (void)paint_text(paint_of(drawing), layout->keys, 1, layout->columns - 1, message ? TONE_ALERT : TONE_QUIET,
-                     message ? message : "? keys  q quit  space pause  arrows move  + - zoom  Tab process  f follow");
+    if (message) {
+        (void)paint_text(paint_of(drawing), layout->keys, 1, layout->columns - 1, TONE_ALERT, message);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (column + (int)strlen(keys[i]) >= layout->columns)
+            return;
+        column = paint_text(paint_of(drawing), layout->keys, column, layout->columns, TONE_QUIET, keys[i]) + 2;
+    }
 }
 
 /* ---- All of it ---- */

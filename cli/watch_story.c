@@ -314,9 +314,12 @@ static void sum_frames(struct text *text, const struct watch_model *model)
     add(text, " known");
     if (sums.frames == 0)
         return;
-    add(text, ", %.0f %% in runs of 16 or more", (double)sums.near * 100.0 / (double)sums.frames);
-    if (model->flags_error == 0)
-        add(text, ", %.0f %% active", (double)sums.active * 100.0 / (double)sums.frames);
+    add(text, ", %" PRIu64 " %% in runs of 16 or more", sums.near * 100 / sums.frames);
+    if (model->flags_error)
+        return;
+    add(text, ", ");
+    add_count(text, sums.active);
+    add(text, " active");
 }
 
 static void sum_virtual(struct text *text, const struct watch_model *model)

@@ -64,10 +64,18 @@ static void print_caption(const struct strip *strip, const char *name, enum summ
 
 static void print_legend(const struct strip *strip)
 {
-    printf("\nlegend   ");
-    for (int kind = 0; kind < KIND_COUNT; kind++)
-        if (strip->used[kind] && cell_kinds[kind].name[0])
-            printf("%c %s  ", cell_kinds[kind].letter, cell_kinds[kind].name);
+    const char *row = "";
+
+    printf("\nlegend ");
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        if (!strip->used[kind] || !cell_kinds[kind].name[0])
+            continue;
+        if (strcmp(row, cell_kinds[kind].row) != 0) {
+            printf("%s%*s%s:", *row ? "\n" : "", *row ? GUTTER : 2, "", cell_kinds[kind].row);
+            row = cell_kinds[kind].row;
+        }
+        printf("  %c %s", cell_kinds[kind].letter, cell_kinds[kind].name);
+    }
     printf("\n%*ssmall letters: fewer than half of the pages; skylines: how high on the disk, or in memory\n", GUTTER,
            "");
 }
@@ -80,12 +88,16 @@ static void print_file(const struct strip *strip)
 
     printf("%s%s\n", model->is_copy ? "a private copy of " : "", name);
     free(name);
-    printf("%s in %s pages of %s, inode %llu%s\n", bytes_shown(model->file_bytes, bytes),
-           count_shown(watch_page_count(model), pages), bytes_shown(model->page_bytes, page_bytes),
-           (unsigned long long)model->inode, model->is_gone ? "; its name is gone" : "");
-    if (watch_page_count(model) > 0)
-        printf("one letter stands for %s pages, one column is the same pages in every row\n",
-               count_shown(window_cell(strip->window, 0, strip->count).page_count, step));
+    printf("%s in %s page%s of %s, inode %llu%s\n", bytes_shown(model->file_bytes, bytes),
+           count_shown(watch_page_count(model), pages), watch_page_count(model) == 1 ? "" : "s",
+           bytes_shown(model->page_bytes, page_bytes), (unsigned long long)model->inode,
+           model->is_gone ? "; its name is gone" : "");
+    if (watch_page_count(model) > 0) {
+        uint64_t each = window_cell(strip->window, 0, strip->count).page_count;
+
+        printf("one letter stands for %s page%s, one column is the same pages in every row\n", count_shown(each, step),
+               each == 1 ? "" : "s");
+    }
 }
 
 static void print_disk(struct strip *strip)

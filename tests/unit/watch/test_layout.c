@@ -67,6 +67,13 @@ static void test_a_small_one_shows_the_four_rows_and_a_sentence(void **state)
     assert_true(layout.fits && layout.story_count == 1);
 }
 
+static void test_names_of_rows_fit(void **state)
+{
+    (void)state;
+    for (int columns = 24; columns <= 200; columns++)
+        assert_true(layout_make(24, columns, 1).gutter - 2 >= (int)strlen("virtual"));
+}
+
 static void test_too_small_is_said(void **state)
 {
     (void)state;
@@ -82,6 +89,7 @@ int main(void)
         cmocka_unit_test(test_lines_are_given_out_once),
         cmocka_unit_test(test_a_usual_terminal_shows_all_of_it),
         cmocka_unit_test(test_a_small_one_shows_the_four_rows_and_a_sentence),
+        cmocka_unit_test(test_names_of_rows_fit),
         cmocka_unit_test(test_too_small_is_said),
     };
 
