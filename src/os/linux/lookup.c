@@ -93,6 +93,15 @@ static bool is_kernel_half(uint64_t address)
     return address >> 63;
 }
 
+/* Closes @fd. */
+static int query(int fd, uint64_t address, struct verso__os_mapping *out_mapping, char name[VERSO__PROCMAP_NAME_BYTES])
+{
+    int r = verso__procmap_query(fd, address, out_mapping, name);
+
+    verso__os_close(fd);
+    return r;
+}
+
 int verso__os_mapping_at(pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name,
                          size_t room_bytes)
 {
@@ -101,10 +110,10 @@ int verso__os_mapping_at(pid_t pid, uint64_t address, struct verso__os_mapping *
     struct verso__os_mapping mapping;
     int fd, r = verso__proc_open(pid, "maps", &fd);
 
-    if (r < 0)
-        return r;
-    r = verso__procmap_query(fd, address, &mapping, name);
-    verso__os_close(fd);
+    if (r == 0)
+        r = query(fd, address, &mapping, name);
+    if (r == -ESRCH && verso__proc_open_other_thread(pid, "maps", &fd) == 0)
+        r = query(fd, address, &mapping, name);
     if (r == 0)
         (void)match(&mapping, &wanted);
     else if (r == -ENOTTY || r == -ENAMETOOLONG || (r == -ENOENT && is_kernel_half(address)))

@@ -13,9 +13,29 @@
 
 #define WORD sizeof(uint64_t)
 
+static bool has_memory(int pagemap_fd)
+{
+    uint64_t first;
+    size_t done;
+
+    return verso__os_read_at(pagemap_fd, 0, &first, WORD, &done) == 0 && done > 0;
+}
+
 int verso__os_pagemap_open(pid_t pid, int *out_fd)
 {
-    return verso__proc_open(pid, "pagemap", out_fd);
+    int fd, other_fd, r = verso__proc_open(pid, "pagemap", &fd);
+
+    if (r < 0 && r != -ESRCH)
+        return r;
+    if ((r < 0 || !has_memory(fd)) && verso__proc_open_other_thread(pid, "pagemap", &other_fd) == 0) {
+        if (r == 0)
+            verso__os_close(fd);
+        fd = other_fd;
+        r = 0;
+    }
+    if (r == 0)
+        *out_fd = fd;
+    return r;
 }
 
 int verso__os_pagemap(int pagemap_fd, uint64_t address, size_t count, uint64_t *out_entries)

@@ -2,6 +2,7 @@
 /* proc - see proc.h. */
 #include "os/linux/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +30,22 @@ static int refusal(pid_t pid, const char *name)
     return -EACCES;
 }
 
+#define PROCESS_ROOM_BYTES 32
+
+static void name_process(pid_t pid, char process[PROCESS_ROOM_BYTES])
+{
+    if (pid == 0)
+        (void)snprintf(process, PROCESS_ROOM_BYTES, "/proc/self");
+    else
+        (void)snprintf(process, PROCESS_ROOM_BYTES, "/proc/%ld", (long)pid);
+}
+
 int verso__proc_open(pid_t pid, const char *name, int *out_fd)
 {
-    char process[32], path[96];
+    char process[PROCESS_ROOM_BYTES], path[96];
     int r;
 
-    if (pid == 0)
-        r = snprintf(process, sizeof(process), "/proc/self");
-    else
-        r = snprintf(process, sizeof(process), "/proc/%ld", (long)pid);
-    if (r < 0 || (size_t)r >= sizeof(process))
-        return -EINVAL;
+    name_process(pid, process);
     r = snprintf(path, sizeof(path), "%s/%s", process, name);
     if (r < 0 || (size_t)r >= sizeof(path))
         return -ENAMETOOLONG;
@@ -47,6 +53,29 @@ int verso__proc_open(pid_t pid, const char *name, int *out_fd)
     if (r == -ENOENT)
         return absence(process);
     return r == -EACCES ? refusal(pid, name) : r;
+}
+
+int verso__proc_open_other_thread(pid_t pid, const char *name, int *out_fd)
+{
+    char process[PROCESS_ROOM_BYTES], path[PROCESS_ROOM_BYTES + 320];
+    long first = pid == 0 ? (long)getpid() : (long)pid;
+    const struct dirent *entry;
+    int r = -ESRCH;
+    DIR *threads;
+
+    name_process(pid, process);
+    (void)snprintf(path, sizeof(path), "%s/task", process);
+    threads = opendir(path);
+    while (threads && r < 0 && (entry = readdir(threads)) != NULL) {
+        if (entry->d_name[0] == '.' || strtol(entry->d_name, NULL, 10) == first)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/task/%s/%s", process, entry->d_name, name);
+        if (verso__os_open(path, VERSO__OS_OPEN_READ, 0, out_fd) == 0)
+            r = 0;
+    }
+    if (threads)
+        closedir(threads);
+    return r;
 }
 
 /* Makes room behind what is not yet given out, and for one NUL: by moving it down, else by growing. */

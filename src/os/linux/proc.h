@@ -13,6 +13,12 @@
  */
 int verso__proc_open(pid_t pid, const char *name, int *out_fd);
 
+/*
+ * The same of a thread of the process that is not its first; -ESRCH when there is none. When the first has ended
+ * (pthread_exit() in main), its own files tell of no memory, while the others go on in it.
+ */
+int verso__proc_open_other_thread(pid_t pid, const char *name, int *out_fd);
+
 /* A text file, line by line. The buffer grows with the longest line; nothing is cut. Start as { .fd = fd }. */
 struct verso__proc_lines {
     int fd;

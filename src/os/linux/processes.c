@@ -109,30 +109,40 @@ static int take_line(struct record *record, pid_t pid, char *line, size_t bytes,
     return record_name(record, pid, line + name_start, bytes - name_start);
 }
 
-static int each_record(pid_t pid, const char *file, each_memory *each, void *arg)
+/* Closes @fd. */
+static int each_record_of(int fd, pid_t pid, each_memory *each, void *arg, bool *out_any)
 {
-    struct verso__proc_lines lines = { 0 };
+    struct verso__proc_lines lines = { .fd = fd };
     struct record record = { 0 };
-    bool any = false;
     size_t bytes;
     char *line;
-    int r = verso__proc_open(pid, file, &lines.fd);
+    int r;
 
-    if (r < 0)
-        return r;
     while ((r = verso__proc_lines_next(&lines, &line, &bytes)) > 0) {
-        any = true;
+        *out_any = true;
         r = take_line(&record, pid, line, bytes, each, arg);
         if (r != 0)
             break;
     }
-    if (r == 0 && any)
+    if (r == 0 && *out_any)
         r = check_whole(lines.fd);
     if (r == 0)
         r = record_finish(&record, each, arg);
     free(record.name);
     verso__proc_lines_end(&lines);
     verso__os_close(lines.fd);
+    return r;
+}
+
+static int each_record(pid_t pid, const char *file, each_memory *each, void *arg)
+{
+    bool any = false;
+    int fd, r = verso__proc_open(pid, file, &fd);
+
+    if (r == 0)
+        r = each_record_of(fd, pid, each, arg, &any);
+    if ((r == 0 || r == -ESRCH) && !any && verso__proc_open_other_thread(pid, file, &fd) == 0)
+        r = each_record_of(fd, pid, each, arg, &any);
     return r;
 }
 

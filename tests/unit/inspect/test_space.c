@@ -9,6 +9,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -189,6 +192,72 @@ static void test_a_process_that_is_gone(void **state)
     assert_fails(verso_inspect_process(child, &process), -ESRCH);
     assert_fails(verso_inspect_space(-5, 0, &space), -ESRCH);
     assert_true(space == (void *)1 && mapping.start == 7 && process.minor_faults == 7);
+}
+
+static void *hold_still(void *arg)
+{
+    for (;;)
+        (void)pause();
+    return arg;
+}
+
+/* A process whose first thread has ended, as after pthread_exit() in main, while another one goes on. */
+static pid_t start_headless(void)
+{
+    struct verso__os_process_info info = { .state = 0 };
+    pid_t child = fork();
+    pthread_t thread;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (pthread_create(&thread, NULL, hold_still, NULL) != 0)
+            _exit(1);
+        pthread_exit(NULL);
+    }
+    for (int i = 0; i < 1000 && info.state != 'Z'; i++) {
+        (void)poll(NULL, 0, 10);
+        assert_int_equal(verso__os_process_info(child, &info), 0);
+    }
+    assert_int_equal(info.state, 'Z');
+    return child;
+}
+
+static void test_a_process_whose_first_thread_has_ended(void **state)
+{
+    size_t page_bytes = verso__os_page_bytes(), count = 0, seen = 0;
+    const char *path = support_file("mapped by threads", page_bytes);
+    char *map = map_whole(path, O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED);
+    struct verso_inspect_mapper *mappers;
+    struct verso_inspect_mapping mapping;
+    struct verso_inspect_space *space;
+    struct verso_inspect_run *runs;
+    struct verso_inspect_page page;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    pid_t child;
+
+    (void)state;
+    assert_true(fd >= 0);
+    map[0] = 1;
+    child = start_headless();
+    assert_ok(verso_inspect_space(child, VERSO_INSPECT_SPACE_MEMORY, &space));
+    assert_int_equal(space->pid, child);
+    assert_true(mapping_at(space, map)->access & VERSO_INSPECT_SHARED);
+    assert_true(space->total.resident_bytes > 0);
+    verso_inspect_space_free(space);
+    assert_ok(verso_inspect_find(child, (uintptr_t)map, &mapping, NULL, 0));
+    assert_true(mapping.start == (uintptr_t)map);
+    assert_ok(verso_inspect_pages(child, (uintptr_t)map, 1, &page, NULL));
+    assert_ok(verso_inspect_runs(child, (uintptr_t)map, (uintptr_t)map + page_bytes, &runs, &count));
+    free(runs);
+    assert_ok(verso_inspect_mappers(fd, &mappers, &count, NULL));
+    for (size_t i = 0; i < count; i++)
+        seen += mappers[i].pid == child;
+    assert_int_equal(seen, 1);
+    free(mappers);
+    support_child_stop(child);
+    close(fd);
+    assert_int_equal(munmap(map, page_bytes), 0);
 }
 
 static int find_kernel_thread(pid_t pid, void *arg)
@@ -442,6 +511,7 @@ int main(void)
         test(test_a_program_exchanged_meanwhile),
         test(test_another_process),
         test(test_a_process_that_is_gone),
+        test(test_a_process_whose_first_thread_has_ended),
         test(test_a_kernel_thread_has_no_memory),
         test(test_unknown_flags),
         test(test_find),
