@@ -91,7 +91,7 @@ VERSO_API const char *verso_error_text(int code);
  * @out_text:   where to write; may be NULL when @text_bytes is 0
  * @text_bytes: its size; the line is cut there, always with a final NUL
  *
- * For example: `open: data.bin: No such file or directory (ENOENT). Check the name ...`. Bytes of the path that
+ * For example: `open: data.bin: No such file or directory (ENOENT); check the name, ...`. Bytes of the path that
  * are not printable UTF-8 come as \xNN, so the line stays one line whatever the file is called.
  *
  * Units:   returns the bytes the whole line needs without the NUL, as snprintf does.
