@@ -2,6 +2,10 @@ if ((EUID != 0)); then
     echo "only root can mount" >&2
     exit 77
 fi
+if ! unshare --mount true; then
+    echo "no mount namespace can be made here" >&2
+    exit 77
+fi
 mkdir -p tree/mounted
 echo 1 >tree/here
 unshare --mount bash -c '

@@ -498,7 +498,7 @@ static int wait_to_write(void *arg)
 
 static void test_lease_says_when_somebody_waits(void **state)
 {
-    const char *path = support_file("f", 10);
+    const char *path = support_file("leased", 10); /* its own: a test that skips may have left others open */
     int fd = opened(path, VERSO__OS_OPEN_READ), r;
 
     (void)state;
@@ -516,7 +516,7 @@ static void test_lease_says_when_somebody_waits(void **state)
 
 static void test_lease_is_refused_while_somebody_writes(void **state)
 {
-    const char *path = support_file("f", 10);
+    const char *path = support_file("leased", 10);
     int fd = opened(path, VERSO__OS_OPEN_READ), writer = opened(path, VERSO__OS_OPEN_WRITE);
 
     (void)state;
