@@ -42,18 +42,23 @@ struct sized {
     size_t times;
 };
 
-/* Through pointers that the compiler can't see through, so that neither side is expanded in place. */
+/* Through pointers that the compiler can't see through, so that neither side is expanded in place, and both are called
+ * alike. */
 static void *(*volatile plain_copy)(void *, const void *, size_t) = memcpy;
 static void *(*volatile plain_fill)(void *, int, size_t) = memset;
 static void *(*volatile plain_find)(const void *, int, size_t) = memchr;
 static int (*volatile plain_compare)(const void *, const void *, size_t) = memcmp;
+static size_t (*volatile guard_copy)(void *, const void *, size_t) = verso_guard_copy;
+static size_t (*volatile guard_fill)(void *, unsigned char, size_t) = verso_guard_fill;
+static struct verso_guard_scan (*volatile guard_find)(const void *, unsigned char, size_t) = verso_guard_find;
+static struct verso_guard_scan (*volatile guard_compare)(const void *, const void *, size_t) = verso_guard_compare;
 
 static uint64_t copy_guarded(void *arg)
 {
     const struct sized *sized = arg;
 
     for (size_t i = 0; i < sized->times; i++)
-        if (verso_guard_copy(target + 3 * sized->skew, source + sized->skew, sized->bytes) != sized->bytes)
+        if (guard_copy(target + 3 * sized->skew, source + sized->skew, sized->bytes) != sized->bytes)
             return 1;
     return target[3 * sized->skew + sized->bytes - 1];
 }
@@ -72,7 +77,7 @@ static uint64_t fill_guarded(void *arg)
     const struct sized *sized = arg;
 
     for (size_t i = 0; i < sized->times; i++)
-        if (verso_guard_fill(target + sized->skew, 7, sized->bytes) != sized->bytes)
+        if (guard_fill(target + sized->skew, 7, sized->bytes) != sized->bytes)
             return 1;
     return target[sized->skew];
 }
@@ -92,7 +97,7 @@ static uint64_t find_guarded(void *arg)
     uint64_t found = 0;
 
     for (size_t i = 0; i < sized->times; i++)
-        found += verso_guard_find(target, 1, sized->bytes).found_bytes == SIZE_MAX;
+        found += guard_find(target, 1, sized->bytes).found_bytes == SIZE_MAX;
     return found;
 }
 
@@ -112,7 +117,7 @@ static uint64_t compare_guarded(void *arg)
     uint64_t equal = 0;
 
     for (size_t i = 0; i < sized->times; i++)
-        equal += verso_guard_compare(source, target, sized->bytes).found_bytes == SIZE_MAX;
+        equal += guard_compare(source, target, sized->bytes).found_bytes == SIZE_MAX;
     return equal;
 }
 

@@ -69,7 +69,9 @@ VERSO_API enum verso_guard_state verso_guard_state(void);
  * @bytes:           how many
  *
  * Units:   returns the exact count of bytes copied: @bytes, or less when byte number "count" could not be read or
- *          written. After a short count the map is marked torn (verso_map_info()). Bytes past the count are untouched.
+ *          written. After a short count the map is marked torn (verso_map_info()). Bytes past the count are untouched;
+ *          only when the file is cut again, further, while the first cut is dealt with, may bytes up to the first have
+ *          been stored.
  * Errors:  none besides the short count. Without an active guard a fault kills, as with memcpy.
  * Threads: any.
  * Source:  the kernel's exception tables; cost in `./dev bench guard`.

@@ -2,13 +2,20 @@
 /*
  * copy - memcpy and memset that stop at a fault.
  *
- * The fast way copies in blocks, and after a fault only knows how many of them were done. What is left goes the exact
- * way once more, from the first byte that is not known to be done, up to the one that can't be. So a fault may cost two
- * signals, and its absence nothing.
+ * The fast way copies in blocks, all loads of one before its first store, both in order. After a fault the address that
+ * could not be had says how many bytes can: those are copied again, from the first on, and no fault is met. So a fault
+ * costs one signal, and its absence nothing. Should a page have gone in between, the second time is stopped in turn.
  */
 #include "guard/primitives.h"
+#include "guard/registry.h"
 
 #ifdef VERSO__GUARD_HAS_LOOPS
+
+/* What is left to do after a fault at @fault: how many bytes were done in the end. */
+static __attribute__((noinline, cold)) size_t copy_again(unsigned char *target, const unsigned char *source,
+                                                         size_t bytes, uintptr_t fault);
+static __attribute__((noinline, cold)) size_t fill_again(unsigned char *target, uint64_t value, size_t bytes,
+                                                         uintptr_t fault);
 
 #if defined(__x86_64__)
 #include "guard/copy_x86_64.h"
@@ -18,48 +25,55 @@
 
 #define EVERY_BYTE (UINT64_MAX / 255)
 
-static __attribute__((noinline, cold)) size_t copy_rest(unsigned char *target, const unsigned char *source,
-                                                        size_t bytes, size_t left)
+/* The byte at @fault ended it. */
+static size_t torn_at(uintptr_t fault, size_t done)
 {
-    return bytes - copy_exact(target + bytes - left, source + bytes - left, left);
+    struct verso__guard_place place;
+
+    if (verso__guard_place_find(fault, &place))
+        verso__guard_place_mark(&place, verso__guard_place_offset(&place));
+    return done;
 }
 
-static __attribute__((noinline)) size_t copy_more(unsigned char *target, const unsigned char *source, size_t bytes)
+static size_t copy_again(unsigned char *target, const unsigned char *source, size_t bytes, uintptr_t fault)
 {
-    bool exact = false;
-    size_t left = copy_large(target, source, bytes, &exact);
+    size_t wanted = fault - (uintptr_t)source, done;
 
-    return left == 0 || exact ? bytes - left : copy_rest(target, source, bytes, left);
+    if (wanted >= bytes)
+        wanted = fault - (uintptr_t)target;
+    if (wanted >= bytes) /* told of by its page, which begins before both */
+        return bytes - copy_exact(target, source, bytes);
+    done = verso_guard_copy(target, source, wanted);
+    return done == wanted ? torn_at(fault, done) : done;
 }
 
 size_t verso_guard_copy(void *target, const void *source, size_t bytes)
 {
+    uintptr_t fault;
+
     if (bytes > COPY_SMALL_BYTES)
-        return copy_more(target, source, bytes);
-    return copy_small(target, source, bytes) ? bytes : copy_rest(target, source, bytes, bytes);
+        return copy_large(target, source, bytes);
+    return copy_small(target, source, bytes, &fault) ? bytes : copy_again(target, source, bytes, fault);
 }
 
-static __attribute__((noinline, cold)) size_t fill_rest(unsigned char *target, uint64_t value, size_t bytes,
-                                                        size_t left)
+static size_t fill_again(unsigned char *target, uint64_t value, size_t bytes, uintptr_t fault)
 {
-    return bytes - fill_exact(target + bytes - left, value, left);
-}
+    size_t wanted = fault - (uintptr_t)target, done;
 
-static __attribute__((noinline)) size_t fill_more(unsigned char *target, uint64_t value, size_t bytes)
-{
-    bool exact = false;
-    size_t left = fill_large(target, value, bytes, &exact);
-
-    return left == 0 || exact ? bytes - left : fill_rest(target, value, bytes, left);
+    if (wanted >= bytes)
+        return bytes - fill_exact(target, value, bytes);
+    done = verso_guard_fill(target, (unsigned char)value, wanted);
+    return done == wanted ? torn_at(fault, done) : done;
 }
 
 size_t verso_guard_fill(void *target, unsigned char value, size_t bytes)
 {
     uint64_t values = value * EVERY_BYTE;
+    uintptr_t fault;
 
     if (bytes > FILL_SMALL_BYTES)
-        return fill_more(target, values, bytes);
-    return fill_small(target, values, bytes) ? bytes : fill_rest(target, values, bytes, bytes);
+        return fill_large(target, values, bytes);
+    return fill_small(target, values, bytes, &fault) ? bytes : fill_again(target, values, bytes, fault);
 }
 
 #else

@@ -6,9 +6,9 @@
  * from the back. All loads of such a block come before its first store, so that nothing is stored from behind a byte
  * that could not be read.
  *
- *      up to 64 bytes    one block of two or four moves
+ *      up to 32 bytes    one block of two moves
  *      up to 8 vectors   one block of the widest vectors there are
- *      more              blocks of four vectors, the target aligned; the last block overlaps the one before
+ *      more              a first vector, blocks of four with the target aligned, and four last that overlap
  *      a lot             rep movsb, which is as fast there and exact by itself: after a fault, its registers say how
  *                        far it got
  */
@@ -21,19 +21,20 @@
 #define STRINGS_MIN_BYTES_SSE 2048U
 #define STRINGS_MIN_BYTES_AVX 3072U
 #define STRINGS_MIN_BYTES_AVX512 16384U
+#define STRINGS_MIN_BYTES_ALIASING 4096U
 
 /* ---- Blocks of copying ---------------------------------------------------------------------------------------- */
 
 /* clang-format off */
 
-/* bool name(target, source, bytes): false after a fault. */
+/* bool name(target, source, bytes, out_fault): false after a fault at *out_fault. */
 #define COPY_BLOCK(name, leave, used, ...)                                                                             \
-    static inline bool name(unsigned char *target, const unsigned char *source, size_t bytes)                          \
+    static inline bool name(unsigned char *target, const unsigned char *source, size_t bytes, uintptr_t *out_fault)    \
     {                                                                                                                  \
-        __asm__ goto(BLOCK __VA_ARGS__ BLOCK_END("%l[torn]") leave                                                     \
+        __asm__ goto(BLOCK __VA_ARGS__ TOLD_END leave                                                                  \
                      :                                                                                                 \
-                     : [t] "r"(target), [s] "r"(source), [n] "r"(bytes)                                                \
-                     : used "memory"                                                                                   \
+                     : [t] "r"(target), [s] "r"(source), [n] "r"(bytes), [fault] "m"(*out_fault)                       \
+                     : used "rax", "memory"                                                                            \
                      : torn);                                                                                          \
         return true;                                                                                                   \
     torn:                                                                                                              \
@@ -41,7 +42,7 @@
         return false;                                                                                                  \
     }
 
-#define SCALARS_USED "rax", "rcx",
+#define SCALARS_USED "rcx",
 #define COPY_TWO_SCALARS(name, move, a, b, width)                                                                      \
     COPY_BLOCK(name, "", SCALARS_USED,                                                                                 \
                move " (%[s]), %%" a "\n" move " -" width "(%[s],%[n]), %%" b "\n"                                      \
@@ -78,34 +79,37 @@ COPY_EIGHT(SSE, copy_64_to_128)
 COPY_TWO(AVX, copy_32_to_64_avx)
 COPY_FOUR(AVX, copy_64_to_128_avx)
 COPY_EIGHT(AVX, copy_128_to_256_avx)
+COPY_TWO(EVEX, copy_32_to_64_evex)
 COPY_TWO(AVX512, copy_64_to_128_avx512)
 COPY_FOUR(AVX512, copy_128_to_256_avx512)
 COPY_EIGHT(AVX512, copy_256_to_512_avx512)
 #undef COPY_TWO
 #undef COPY_FOUR
 #undef COPY_EIGHT
-#undef COPY_BLOCK
 
-/* Blocks of four vectors, at least one, while there are any. Moves the pointers; how many bytes are left. */
-#define COPY_BLOCKS(V, name)                                                                                           \
-    static inline size_t name(unsigned char **target, const unsigned char **source, size_t bytes)                      \
-    {                                                                                                                  \
-        __asm__ volatile(BLOCK LOAD(V, 0, FRONT(V, 0, "s")) LOAD(V, 1, FRONT(V, 1, "s"))                               \
-                         LOAD(V, 2, FRONT(V, 2, "s")) LOAD(V, 3, FRONT(V, 3, "s"))                                     \
-                         STORE(V, 0, FRONT(V, 0, "t")) STORE(V, 1, FRONT(V, 1, "t"))                                   \
-                         STORE(V, 2, FRONT(V, 2, "t")) STORE(V, 3, FRONT(V, 3, "t"))                                   \
-                         "add $4*" WIDTH(V) ", %[s]\n add $4*" WIDTH(V) ", %[t]\n"                                   \
-                         "sub $4*" WIDTH(V) ", %[n]\n cmp $4*" WIDTH(V) ", %[n]\n jae 1b\n"                          \
-                         BLOCK_END("2b") V##_LEAVE                                                                     \
-                         : [t] "+r"(*target), [s] "+r"(*source), [n] "+r"(bytes)                                       \
-                         :                                                                                             \
-                         : V##_USED "cc", "memory");                                                                   \
-        return bytes;                                                                                                  \
-    }
-COPY_BLOCKS(SSE, copy_blocks_sse)
-COPY_BLOCKS(AVX, copy_blocks_avx)
-COPY_BLOCKS(AVX512, copy_blocks_avx512)
-#undef COPY_BLOCKS
+/* At least five vectors. In rcx the target, aligned; rax leads from there to the source; at r8 the last four begin. */
+#define MANY_USED "rcx", "r8", "cc",
+#define COPY_MANY(V, name)                                                                                             \
+    COPY_BLOCK(name, V##_LEAVE, V##_USED MANY_USED,                                                                    \
+               LOAD(V, 0, FRONT(V, 0, "s"))                                                                            \
+               "lea " WIDTH(V) "(%[t]), %%rcx\n and $-" WIDTH(V) ", %%rcx\n"                                           \
+               "lea -4*" WIDTH(V) "(%[t],%[n]), %%r8\n mov %[s], %%rax\n sub %[t], %%rax\n"                            \
+               STORE(V, 0, FRONT(V, 0, "t"))                                                                           \
+               ".p2align 5\n4:\n"                                                                                      \
+               LOAD(V, 0, "(%%rcx,%%rax)") LOAD(V, 1, WIDTH(V) "(%%rcx,%%rax)")                                        \
+               LOAD(V, 2, "2*" WIDTH(V) "(%%rcx,%%rax)") LOAD(V, 3, "3*" WIDTH(V) "(%%rcx,%%rax)")                     \
+               STORE(V, 0, "(%%rcx)") STORE(V, 1, WIDTH(V) "(%%rcx)")                                                  \
+               STORE(V, 2, "2*" WIDTH(V) "(%%rcx)") STORE(V, 3, "3*" WIDTH(V) "(%%rcx)")                               \
+               "add $4*" WIDTH(V) ", %%rcx\n cmp %%r8, %%rcx\n jb 4b\n"                                               \
+               LOAD(V, 0, BACK(V, 4, "s")) LOAD(V, 1, BACK(V, 3, "s"))                                                 \
+               LOAD(V, 2, BACK(V, 2, "s")) LOAD(V, 3, BACK(V, 1, "s"))                                                 \
+               STORE(V, 0, BACK(V, 4, "t")) STORE(V, 1, BACK(V, 3, "t"))                                               \
+               STORE(V, 2, BACK(V, 2, "t")) STORE(V, 3, BACK(V, 1, "t")))
+COPY_MANY(SSE, copy_many_sse)
+COPY_MANY(AVX, copy_many_avx)
+COPY_MANY(AVX512, copy_many_avx512)
+#undef COPY_MANY
+#undef COPY_BLOCK
 
 /* clang-format on */
 
@@ -118,87 +122,99 @@ static inline size_t copy_exact(unsigned char *target, const unsigned char *sour
 
 /* ---- Copying by size ------------------------------------------------------------------------------------------ */
 
-#define COPY_SMALL_BYTES 64U
+#define COPY_SMALL_BYTES 32U
 
-static inline bool copy_small(unsigned char *target, const unsigned char *source, size_t bytes)
+static inline bool copy_small(unsigned char *target, const unsigned char *source, size_t bytes, uintptr_t *out_fault)
 {
-    if (bytes > 32)
-        return copy_32_to_64(target, source, bytes);
     if (bytes >= 16)
-        return copy_16_to_32(target, source, bytes);
+        return copy_16_to_32(target, source, bytes, out_fault);
     if (bytes >= 8)
-        return copy_8_to_16(target, source, bytes);
+        return copy_8_to_16(target, source, bytes, out_fault);
     if (bytes >= 4)
-        return copy_4_to_8(target, source, bytes);
+        return copy_4_to_8(target, source, bytes, out_fault);
     if (bytes >= 2)
-        return copy_2_to_4(target, source, bytes);
-    return bytes == 0 || copy_1_to_2(target, source, bytes);
-}
-
-typedef bool copy_block(unsigned char *target, const unsigned char *source, size_t bytes);
-typedef size_t copy_blocks(unsigned char **target, const unsigned char **source, size_t bytes);
-
-/* Blocks of four vectors of @width bytes; the target aligned by a first vector that they overlap. At least 4
- * vectors. */
-static inline __attribute__((always_inline)) size_t copy_in_blocks(unsigned char *target, const unsigned char *source,
-                                                                   size_t bytes, size_t width, copy_block *one,
-                                                                   copy_block *four, copy_blocks *blocks)
-{
-    size_t skip = width - ((uintptr_t)target & (width - 1));
-    size_t left;
-
-    if (!one(target, source, width))
-        return bytes;
-    target += skip;
-    source += skip;
-    left = bytes - skip;
-    if (left >= 4 * width)
-        left = blocks(&target, &source, left);
-    if (left >= 4 * width)
-        return left; /* a fault */
-    return left == 0 || four(target + left - 4 * width, source + left - 4 * width, 4 * width) ? 0 : left;
+        return copy_2_to_4(target, source, bytes, out_fault);
+    return bytes == 0 || copy_1_to_2(target, source, bytes, out_fault);
 }
 
 /* The target aligned; for sizes where a first block of 64 bytes costs nothing. */
-static inline size_t copy_by_string(unsigned char *target, const unsigned char *source, size_t bytes)
+static __attribute__((noinline)) size_t copy_by_string(unsigned char *target, const unsigned char *source, size_t bytes)
 {
-    size_t skip = 64 - ((uintptr_t)target & 63);
+    size_t skip = 64 - ((uintptr_t)target & 63), left;
+    uintptr_t fault;
 
-    if (!copy_32_to_64(target, source, 64))
-        return copy_exact(target, source, bytes);
-    return copy_exact(target + skip, source + skip, bytes - skip);
+    if (!copy_32_to_64(target, source, 64, &fault))
+        return copy_again(target, source, bytes, fault);
+    left = copy_exact(target + skip, source + skip, bytes - skip);
+    return bytes - left;
 }
 
-/* How many bytes are left; *out_exact: the first of them is the one that can't be had. */
-static inline size_t copy_large(unsigned char *target, const unsigned char *source, size_t bytes, bool *out_exact)
+static __attribute__((noinline)) size_t copy_by_string_at_once(unsigned char *target, const unsigned char *source,
+                                                               size_t bytes)
 {
-    unsigned cpu = verso__guard_cpu();
-    bool strings = cpu & VERSO__GUARD_CPU_STRINGS;
+    return bytes - copy_exact(target, source, bytes);
+}
 
+static inline size_t copy_ended(bool whole, unsigned char *target, const unsigned char *source, size_t bytes,
+                                const uintptr_t *fault)
+{
+    return __builtin_expect(whole, 1) ? bytes : copy_again(target, source, bytes, *fault);
+}
+
+/* Whether loads and stores of one block look alike to the processor, which compares the lower 12 bits first and then
+ * makes a load wait for a store that has nothing to do with it. */
+static inline bool copy_aliases(const unsigned char *target, const unsigned char *source)
+{
+    uintptr_t apart = (uintptr_t)target - (uintptr_t)source;
+
+    return (apart + 64) % 4096 < 128 && ((uintptr_t)target | (uintptr_t)source) % 64 != 0;
+}
+
+static __attribute__((noinline, cold)) size_t copy_unasked(unsigned char *target, const unsigned char *source,
+                                                           size_t bytes)
+{
+    (void)verso__guard_cpu_ask();
+    return verso_guard_copy(target, source, bytes);
+}
+
+static inline size_t copy_large(unsigned char *target, const unsigned char *source, size_t bytes)
+{
+    unsigned cpu = atomic_load_explicit(&verso__guard_cpu_features, memory_order_relaxed);
+    bool strings = cpu & VERSO__GUARD_CPU_STRINGS;
+    uintptr_t fault;
+
+    if (__builtin_expect(cpu == 0, 0))
+        return copy_unasked(target, source, bytes);
     if (cpu & VERSO__GUARD_CPU_AVX512) {
+        if (bytes <= 64)
+            return copy_ended(copy_32_to_64_evex(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 128)
-            return copy_64_to_128_avx512(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_64_to_128_avx512(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 256)
-            return copy_128_to_256_avx512(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_128_to_256_avx512(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 512)
-            return copy_256_to_512_avx512(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_256_to_512_avx512(target, source, bytes, &fault), target, source, bytes, &fault);
+        if (bytes >= STRINGS_MIN_BYTES_ALIASING && cpu & VERSO__GUARD_CPU_SHORT_STRINGS && copy_aliases(target, source))
+            return copy_by_string_at_once(target, source, bytes);
         if (bytes < STRINGS_MIN_BYTES_AVX512 || !strings)
-            return copy_in_blocks(target, source, bytes, 64, copy_64_to_128_avx512, copy_128_to_256_avx512,
-                                  copy_blocks_avx512);
+            return copy_ended(copy_many_avx512(target, source, bytes, &fault), target, source, bytes, &fault);
     } else if (cpu & VERSO__GUARD_CPU_AVX2) {
+        if (bytes <= 64)
+            return copy_ended(copy_32_to_64_avx(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 128)
-            return copy_64_to_128_avx(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_64_to_128_avx(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 256)
-            return copy_128_to_256_avx(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_128_to_256_avx(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes < STRINGS_MIN_BYTES_AVX || !strings)
-            return copy_in_blocks(target, source, bytes, 32, copy_32_to_64_avx, copy_64_to_128_avx, copy_blocks_avx);
+            return copy_ended(copy_many_avx(target, source, bytes, &fault), target, source, bytes, &fault);
     } else {
+        if (bytes <= 64)
+            return copy_ended(copy_32_to_64(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes <= 128)
-            return copy_64_to_128(target, source, bytes) ? 0 : bytes;
+            return copy_ended(copy_64_to_128(target, source, bytes, &fault), target, source, bytes, &fault);
         if (bytes < STRINGS_MIN_BYTES_SSE || !strings)
-            return copy_in_blocks(target, source, bytes, 16, copy_16_to_32, copy_32_to_64, copy_blocks_sse);
+            return copy_ended(copy_many_sse(target, source, bytes, &fault), target, source, bytes, &fault);
     }
-    *out_exact = true;
     return copy_by_string(target, source, bytes);
 }
 
@@ -206,14 +222,14 @@ static inline size_t copy_large(unsigned char *target, const unsigned char *sour
 
 /* clang-format off */
 
-/* @value: the byte, eight times. bool name(target, value, bytes): false after a fault. */
+/* @value: the byte, eight times. bool name(target, value, bytes, out_fault): false after a fault at *out_fault. */
 #define FILL_BLOCK(name, broadcast, leave, used, ...)                                                                  \
-    static inline bool name(unsigned char *target, uint64_t value, size_t bytes)                                       \
+    static inline bool name(unsigned char *target, uint64_t value, size_t bytes, uintptr_t *out_fault)                 \
     {                                                                                                                  \
-        __asm__ goto(broadcast BLOCK __VA_ARGS__ BLOCK_END("%l[torn]") leave                                           \
+        __asm__ goto(broadcast BLOCK __VA_ARGS__ TOLD_END leave                                                        \
                      :                                                                                                 \
-                     : [t] "r"(target), [v] "r"(value), [n] "r"(bytes)                                                 \
-                     : used "memory"                                                                                   \
+                     : [t] "r"(target), [v] "r"(value), [n] "r"(bytes), [fault] "m"(*out_fault)                        \
+                     : used "rax", "memory"                                                                            \
                      : torn);                                                                                          \
         return true;                                                                                                   \
     torn:                                                                                                              \
@@ -239,31 +255,30 @@ FILL_TWO(SSE, fill_16_to_32)
 FILL_FOUR(SSE, fill_32_to_64)
 FILL_TWO(AVX, fill_32_to_64_avx)
 FILL_FOUR(AVX, fill_64_to_128_avx)
+FILL_TWO(EVEX, fill_32_to_64_evex)
 FILL_TWO(AVX512, fill_64_to_128_avx512)
 FILL_FOUR(AVX512, fill_128_to_256_avx512)
 #undef FILL_TWO
 #undef FILL_FOUR
-#undef FILL_BLOCK
 
-/* As the blocks of copying. */
-#define FILL_BLOCKS(V, name)                                                                                           \
-    static inline size_t name(unsigned char **target, uint64_t value, size_t bytes)                                    \
-    {                                                                                                                  \
-        __asm__ volatile(V##_BROADCAST("v")                                                                            \
-                         BLOCK STORE(V, 7, FRONT(V, 0, "t")) STORE(V, 7, FRONT(V, 1, "t"))                             \
-                         STORE(V, 7, FRONT(V, 2, "t")) STORE(V, 7, FRONT(V, 3, "t"))                                   \
-                         "add $4*" WIDTH(V) ", %[t]\n"                                                                \
-                         "sub $4*" WIDTH(V) ", %[n]\n cmp $4*" WIDTH(V) ", %[n]\n jae 1b\n"                          \
-                         BLOCK_END("2b") V##_LEAVE                                                                     \
-                         : [t] "+r"(*target), [n] "+r"(bytes)                                                          \
-                         : [v] "r"(value)                                                                              \
-                         : V##_USED "cc", "memory");                                                                   \
-        return bytes;                                                                                                  \
-    }
-FILL_BLOCKS(SSE, fill_blocks_sse)
-FILL_BLOCKS(AVX, fill_blocks_avx)
-FILL_BLOCKS(AVX512, fill_blocks_avx512)
-#undef FILL_BLOCKS
+/* More than four vectors; as copying many. */
+#define FILL_MANY(V, name)                                                                                             \
+    FILL_BLOCK(name, V##_BROADCAST("v"), V##_LEAVE, V##_USED MANY_USED,                                                \
+               "lea " WIDTH(V) "(%[t]), %%rcx\n and $-" WIDTH(V) ", %%rcx\n"                                           \
+               "lea -4*" WIDTH(V) "(%[t],%[n]), %%r8\n"                                                                \
+               STORE(V, 7, FRONT(V, 0, "t"))                                                                           \
+               "cmp %%r8, %%rcx\n jae 5f\n"                                                                            \
+               ".p2align 5\n4:\n"                                                                                      \
+               STORE(V, 7, "(%%rcx)") STORE(V, 7, WIDTH(V) "(%%rcx)")                                                  \
+               STORE(V, 7, "2*" WIDTH(V) "(%%rcx)") STORE(V, 7, "3*" WIDTH(V) "(%%rcx)")                               \
+               "add $4*" WIDTH(V) ", %%rcx\n cmp %%r8, %%rcx\n jb 4b\n5:\n"                                           \
+               STORE(V, 7, BACK(V, 4, "t")) STORE(V, 7, BACK(V, 3, "t"))                                               \
+               STORE(V, 7, BACK(V, 2, "t")) STORE(V, 7, BACK(V, 1, "t")))
+FILL_MANY(SSE, fill_many_sse)
+FILL_MANY(AVX, fill_many_avx)
+FILL_MANY(AVX512, fill_many_avx512)
+#undef FILL_MANY
+#undef FILL_BLOCK
 
 /* clang-format on */
 
@@ -275,75 +290,73 @@ static inline size_t fill_exact(unsigned char *target, uint64_t value, size_t by
 
 /* ---- Filling by size ------------------------------------------------------------------------------------------ */
 
-#define FILL_SMALL_BYTES 64U
+#define FILL_SMALL_BYTES 32U
 
-static inline bool fill_small(unsigned char *target, uint64_t value, size_t bytes)
+static inline bool fill_small(unsigned char *target, uint64_t value, size_t bytes, uintptr_t *out_fault)
 {
-    if (bytes > 32)
-        return fill_32_to_64(target, value, bytes);
     if (bytes >= 16)
-        return fill_16_to_32(target, value, bytes);
+        return fill_16_to_32(target, value, bytes, out_fault);
     if (bytes >= 8)
-        return fill_8_to_16(target, value, bytes);
+        return fill_8_to_16(target, value, bytes, out_fault);
     if (bytes >= 4)
-        return fill_4_to_8(target, value, bytes);
+        return fill_4_to_8(target, value, bytes, out_fault);
     if (bytes >= 2)
-        return fill_2_to_4(target, value, bytes);
-    return bytes == 0 || fill_1_to_2(target, value, bytes);
+        return fill_2_to_4(target, value, bytes, out_fault);
+    return bytes == 0 || fill_1_to_2(target, value, bytes, out_fault);
 }
 
-typedef bool fill_block(unsigned char *target, uint64_t value, size_t bytes);
-typedef size_t fill_blocks(unsigned char **target, uint64_t value, size_t bytes);
-
-static inline __attribute__((always_inline)) size_t fill_in_blocks(unsigned char *target, uint64_t value, size_t bytes,
-                                                                   size_t width, fill_block *one, fill_block *four,
-                                                                   fill_blocks *blocks)
+static __attribute__((noinline)) size_t fill_by_string(unsigned char *target, uint64_t value, size_t bytes)
 {
-    size_t skip = width - ((uintptr_t)target & (width - 1));
-    size_t left;
+    size_t skip = 64 - ((uintptr_t)target & 63), left;
+    uintptr_t fault;
 
-    if (!one(target, value, width))
-        return bytes;
-    target += skip;
-    left = bytes - skip;
-    if (left >= 4 * width)
-        left = blocks(&target, value, left);
-    if (left >= 4 * width)
-        return left;
-    return left == 0 || four(target + left - 4 * width, value, 4 * width) ? 0 : left;
+    if (!fill_32_to_64(target, value, 64, &fault))
+        return fill_again(target, value, bytes, fault);
+    left = fill_exact(target + skip, value, bytes - skip);
+    return bytes - left;
 }
 
-static inline size_t fill_by_string(unsigned char *target, uint64_t value, size_t bytes)
+static inline size_t fill_ended(bool whole, unsigned char *target, uint64_t value, size_t bytes, const uintptr_t *fault)
 {
-    size_t skip = 64 - ((uintptr_t)target & 63);
-
-    if (!fill_32_to_64(target, value, 64))
-        return fill_exact(target, value, bytes);
-    return fill_exact(target + skip, value, bytes - skip);
+    return __builtin_expect(whole, 1) ? bytes : fill_again(target, value, bytes, *fault);
 }
 
-static inline size_t fill_large(unsigned char *target, uint64_t value, size_t bytes, bool *out_exact)
+static __attribute__((noinline, cold)) size_t fill_unasked(unsigned char *target, uint64_t value, size_t bytes)
 {
-    unsigned cpu = verso__guard_cpu();
+    (void)verso__guard_cpu_ask();
+    return verso_guard_fill(target, (unsigned char)value, bytes);
+}
+
+static inline size_t fill_large(unsigned char *target, uint64_t value, size_t bytes)
+{
+    unsigned cpu = atomic_load_explicit(&verso__guard_cpu_features, memory_order_relaxed);
     bool strings = cpu & VERSO__GUARD_CPU_STRINGS;
+    uintptr_t fault;
 
+    if (__builtin_expect(cpu == 0, 0))
+        return fill_unasked(target, value, bytes);
     if (cpu & VERSO__GUARD_CPU_AVX512) {
+        if (bytes <= 64)
+            return fill_ended(fill_32_to_64_evex(target, value, bytes, &fault), target, value, bytes, &fault);
         if (bytes <= 128)
-            return fill_64_to_128_avx512(target, value, bytes) ? 0 : bytes;
+            return fill_ended(fill_64_to_128_avx512(target, value, bytes, &fault), target, value, bytes, &fault);
         if (bytes <= 256)
-            return fill_128_to_256_avx512(target, value, bytes) ? 0 : bytes;
+            return fill_ended(fill_128_to_256_avx512(target, value, bytes, &fault), target, value, bytes, &fault);
         if (bytes < STRINGS_MIN_BYTES_AVX512 || !strings)
-            return fill_in_blocks(target, value, bytes, 64, fill_64_to_128_avx512, fill_128_to_256_avx512,
-                                  fill_blocks_avx512);
+            return fill_ended(fill_many_avx512(target, value, bytes, &fault), target, value, bytes, &fault);
     } else if (cpu & VERSO__GUARD_CPU_AVX2) {
+        if (bytes <= 64)
+            return fill_ended(fill_32_to_64_avx(target, value, bytes, &fault), target, value, bytes, &fault);
         if (bytes <= 128)
-            return fill_64_to_128_avx(target, value, bytes) ? 0 : bytes;
+            return fill_ended(fill_64_to_128_avx(target, value, bytes, &fault), target, value, bytes, &fault);
         if (bytes < STRINGS_MIN_BYTES_AVX || !strings)
-            return fill_in_blocks(target, value, bytes, 32, fill_32_to_64_avx, fill_64_to_128_avx, fill_blocks_avx);
-    } else if (bytes < STRINGS_MIN_BYTES_SSE || !strings) {
-        return fill_in_blocks(target, value, bytes, 16, fill_16_to_32, fill_32_to_64, fill_blocks_sse);
+            return fill_ended(fill_many_avx(target, value, bytes, &fault), target, value, bytes, &fault);
+    } else {
+        if (bytes <= 64)
+            return fill_ended(fill_32_to_64(target, value, bytes, &fault), target, value, bytes, &fault);
+        if (bytes < STRINGS_MIN_BYTES_SSE || !strings)
+            return fill_ended(fill_many_sse(target, value, bytes, &fault), target, value, bytes, &fault);
     }
-    *out_exact = true;
     return fill_by_string(target, value, bytes);
 }
 

@@ -25,12 +25,12 @@ static uintptr_t named_by(const int32_t *distance)
 }
 
 /* A few dozen rows, read once per fault: not worth sorting. */
-uintptr_t verso__guard_landing(uintptr_t pc, bool *out_exact)
+uintptr_t verso__guard_landing(uintptr_t pc, unsigned *out_kind)
 {
     // cppcheck-suppress comparePointers ; the linker makes both ends of one array
     for (const struct fixup *row = __start_verso_fixups; row < __stop_verso_fixups; row++) {
         if (named_by(&row->begin) <= pc && pc < named_by(&row->end)) {
-            *out_exact = row->kind == VERSO__FIXUP_EXACT;
+            *out_kind = row->kind;
             return named_by(&row->landing);
         }
     }

@@ -21,12 +21,12 @@
 #ifndef VERSO_SRC_GUARD_FIXUP_H
 #define VERSO_SRC_GUARD_FIXUP_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* What a fault in the stretch means. */
 #define VERSO__FIXUP_EXACT 0   /* this very byte can't be had: the range is marked torn */
 #define VERSO__FIXUP_BLOCKED 1 /* somewhere in a block of bytes: finer code will try again, and find out */
+#define VERSO__FIXUP_TOLD 2    /* the same, and rax or x16 tells the landing the address that could not be had */
 
 #define VERSO__FIXUP_TEXT_(x) #x
 #define VERSO__FIXUP_TEXT(x) VERSO__FIXUP_TEXT_(x)
@@ -41,7 +41,7 @@
     ".long " VERSO__FIXUP_TEXT(kind) "\n"       \
                                      ".popsection\n"
 
-/* Where to go on after a fault at @pc; 0 when no row covers it. Async-signal-safe. */
-uintptr_t verso__guard_landing(uintptr_t pc, bool *out_exact);
+/* Where to go on after a fault at @pc, and of what kind it is; 0 when no row covers it. Async-signal-safe. */
+uintptr_t verso__guard_landing(uintptr_t pc, unsigned *out_kind);
 
 #endif

@@ -28,14 +28,16 @@ static bool mend(const struct verso__os_fault *fault)
 {
     struct verso__guard_place place;
     uintptr_t landing;
-    bool exact;
+    unsigned kind;
 
     if (fault->cause == VERSO__OS_FAULT_OTHER || !verso__guard_place_find((uintptr_t)fault->address, &place))
         return false;
-    landing = verso__guard_landing(*fault->pc, &exact);
+    landing = verso__guard_landing(*fault->pc, &kind);
     if (landing) {
-        if (exact)
+        if (kind == VERSO__FIXUP_EXACT)
             verso__guard_place_mark(&place, verso__guard_place_offset(&place));
+        if (kind == VERSO__FIXUP_TOLD)
+            *fault->word = place.address;
         *fault->pc = landing;
         return true;
     }

@@ -25,8 +25,9 @@
 enum verso__guard_cpu {
     VERSO__GUARD_CPU_KNOWN = 1 << 0,
     VERSO__GUARD_CPU_AVX2 = 1 << 1,
-    VERSO__GUARD_CPU_AVX512 = 1 << 2,  /* with bytes (BW), and of a kind that does not slow down for it */
-    VERSO__GUARD_CPU_STRINGS = 1 << 3, /* rep movsb and rep stosb are fast (ERMS) */
+    VERSO__GUARD_CPU_AVX512 = 1 << 2,        /* with BW and VL, and of a kind that does not slow down for it */
+    VERSO__GUARD_CPU_STRINGS = 1 << 3,       /* rep movsb and rep stosb are fast (ERMS) */
+    VERSO__GUARD_CPU_SHORT_STRINGS = 1 << 4, /* and quick to begin (FSRM) */
 };
 
 /* What the processor has, 0 before it was asked. Tests take bits away. */
@@ -42,9 +43,14 @@ static inline unsigned verso__guard_cpu(void)
 
 /* clang-format off */
 
-/* Around the instructions that may fault. A blocked one names where to go on. */
+/* Around the instructions that may fault. A blocked one names where to go on; one that is told stores what it was told
+ * in @fault, and goes on at torn. */
 #define BLOCK "1:\n"
 #define BLOCK_END(landing) "2:\n" VERSO__FIXUP("1b", "2b", landing, VERSO__FIXUP_BLOCKED)
+#define TOLD_END                                                                                                       \
+    "2:\n.pushsection .text.unlikely,\"ax\",@progbits\n"                                                               \
+    "3: mov %%rax, %[fault]\n jmp %l[torn]\n.popsection\n"                                                             \
+    VERSO__FIXUP("1b", "2b", "3b", VERSO__FIXUP_TOLD)
 #define EXACT "1:\n"
 #define EXACT_END "2:\n" VERSO__FIXUP("1b", "2b", "2b", VERSO__FIXUP_EXACT)
 
@@ -84,6 +90,14 @@ static inline unsigned verso__guard_cpu(void)
 #else
 #define AVX512_USED
 #endif
+
+/* Half of it, for what is shorter than a whole one. */
+#define EVEX_WIDTH 32
+#define EVEX_R(i) "%%ymm2" #i
+#define EVEX_MOVE AVX512_MOVE
+#define EVEX_BROADCAST(from) "vpbroadcastb %k[" from "], %%ymm27\n"
+#define EVEX_LEAVE ""
+#define EVEX_USED AVX512_USED
 
 /* Vector number @place from a pointer; vector number @place before the end, @n bytes behind it. */
 #define WIDTH(V) VERSO__FIXUP_TEXT(V##_WIDTH)

@@ -309,6 +309,7 @@ struct verso__os_fault {
     enum verso__os_fault_cause cause;
     void *address;       /* the byte whose access failed (page-granular for some causes) */
     uintptr_t *pc;       /* the program counter; what is stored here is where execution goes on */
+    uintptr_t *word;     /* a register, rax or x16, that the code at the new *pc may take something from */
     const void *context; /* for verso__os_fault_leave() */
 };
 

@@ -174,15 +174,40 @@ static void pc_store(ucontext_t *context, uintptr_t pc)
 #endif
 }
 
+static uintptr_t word_load(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RAX];
+#elif defined(__aarch64__)
+    return (uintptr_t)context->uc_mcontext.regs[16];
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+static void word_store(ucontext_t *context, uintptr_t word)
+{
+#if defined(__x86_64__)
+    context->uc_mcontext.gregs[REG_RAX] = (greg_t)word;
+#elif defined(__aarch64__)
+    context->uc_mcontext.regs[16] = word;
+#else
+    (void)context;
+    (void)word;
+#endif
+}
+
 static bool ask(const siginfo_t *info, ucontext_t *context)
 {
     verso__os_fault_function *function = atomic_load(&asked);
-    uintptr_t pc = pc_load(context);
-    const struct verso__os_fault fault = { cause_of(info), info->si_addr, &pc, context };
+    uintptr_t pc = pc_load(context), word = word_load(context);
+    const struct verso__os_fault fault = { cause_of(info), info->si_addr, &pc, &word, context };
 
     if (!function || !is_access(info) || !function(&fault))
         return false;
     pc_store(context, pc);
+    word_store(context, word);
     return true;
 }
 

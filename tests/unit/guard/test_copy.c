@@ -85,6 +85,20 @@ static void all_large_sizes(const struct make *make)
     }
 }
 
+/* At the same place of their pages, or nearly: other code may serve those. */
+static void all_places_in_a_page(const struct make *make)
+{
+    size_t page = 4096, apart = (uintptr_t)plain.target + FRAME - (uintptr_t)plain.source;
+    size_t to = (page - apart % page) % page;
+
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        for (size_t place = 0; place < 150 && sizes[i] >= page && sizes[i] <= 20000; place += 7) {
+            copy_once(make, sizes[i], 0, to + place);
+            copy_once(make, sizes[i], place, to + 5);
+        }
+    }
+}
+
 static void test_copies_and_fills_like_the_library(void **state)
 {
     (void)state;
@@ -92,6 +106,7 @@ static void test_copies_and_fills_like_the_library(void **state)
         plain.source[i] = support_byte(i);
     each_make(all_small_sizes);
     each_make(all_large_sizes);
+    each_make(all_places_in_a_page);
 }
 
 /* ---- With a fault ----------------------------------------------------------------------------------------------- */
@@ -208,6 +223,45 @@ static void test_stops_at_the_byte_that_can_not_be_written(void **state)
     guard_off();
 }
 
+/* A handler over the guard's, which counts and passes on. */
+static struct sigaction beneath;
+static unsigned signals;
+
+static void count_signal(int number, siginfo_t *info, void *context)
+{
+    signals++;
+    beneath.sa_sigaction(number, info, context);
+}
+
+static void one_signal(const struct make *make)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        size_t bytes = sizes[i], before = bytes * 2 / 3;
+
+        signals = 0;
+        assert_case(make->copy(room, border - before, bytes) == before, make, "%zu bytes", bytes);
+        assert_case(signals == 1, make, "%zu bytes read: %u signals", bytes, signals);
+        assert_case(make->copy(border - before, plain.source, bytes) == before, make, "%zu bytes", bytes);
+        assert_case(signals == 2, make, "%zu bytes written: %u signals", bytes, signals - 1);
+        assert_case(make->fill(border - before, 1, bytes) == before, make, "%zu bytes", bytes);
+        assert_case(signals == 3, make, "%zu bytes filled: %u signals", bytes, signals - 2);
+    }
+}
+
+static void test_a_fault_costs_one_signal(void **state)
+{
+    struct sigaction counting = { .sa_sigaction = count_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+    (void)state;
+    guard_on();
+    set_up_cut_file();
+    assert_int_equal(sigaction(SIGBUS, &counting, &beneath), 0);
+    each_make(one_signal);
+    assert_int_equal(sigaction(SIGBUS, &beneath, NULL), 0);
+    unwatch(&file);
+    guard_off();
+}
+
 /* Both ends in cut files: the nearer border counts, and only its file is torn. */
 static void both_sides(const struct make *make)
 {
@@ -278,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_copies_and_fills_like_the_library),
         cmocka_unit_test(test_stops_at_the_byte_that_can_not_be_read),
         cmocka_unit_test(test_stops_at_the_byte_that_can_not_be_written),
+        cmocka_unit_test(test_a_fault_costs_one_signal),
         cmocka_unit_test(test_the_nearer_end_counts),
         cmocka_unit_test(test_wrong_pointers_still_kill),
     };
