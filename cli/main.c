@@ -77,13 +77,14 @@ static int complain_command(const char *name)
 /* A handler without SA_RESTART, so that waiting calls end and loops get to look at interrupted(). */
 static void catch_interrupts(void)
 {
-    struct sigaction action = { 0 };
+    struct sigaction action = { 0 }, before;
 
     action.sa_handler = on_interrupt;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup means it */
+        sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, which output_finish() reports */
 }
 
