@@ -253,7 +253,7 @@ const struct command command_watch = {
         "pages in all rows. In the picture, ? lists the keys.\n"
         "\n"
         "Without FILE, the largest shared library is watched while a second process of verso's own reads it\n"
-        "through a map. It drops from the cache what it brought in, and nothing else.\n"
+        "through a map. It drops from the cache what was not in it when it began, and nothing else.\n"
         "\n"
         "Looking changes nothing: no page is read in, made active, or held. Frame numbers are root's to see,\n"
         "the page cache its owner's; what can't be seen is named with the reason.\n"

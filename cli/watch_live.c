@@ -11,6 +11,7 @@
 #include "watch_screen.h"
 
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -231,6 +232,20 @@ static void on_mouse(struct live *live)
     }
 }
 
+/* Whether the terminal has gone away, its window closed: reading it ends at once then, for ever. */
+static bool terminal_is_gone(void)
+{
+    struct pollfd terminal = { .fd = STDIN_FILENO, .events = POLLIN };
+
+    return poll(&terminal, 1, 0) == 1 && (terminal.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* No longer than a second, and a signal that comes just before it is seen soon enough. */
+static int wait_ms(uint64_t wait_ns)
+{
+    return wait_ns < (uint64_t)SECOND_NS ? (int)(wait_ns / 1000000) + 1 : 1000;
+}
+
 /* Handles keys until the next tick; draws after each, so that moving feels immediate. */
 static void wait_for_tick(struct live *live, uint64_t tick_ns)
 {
@@ -240,10 +255,12 @@ static void wait_for_tick(struct live *live, uint64_t tick_ns)
 
         if (now_ns >= tick_ns)
             return;
-        timeout((int)((tick_ns - now_ns) / 1000000) + 1);
+        timeout(wait_ms(tick_ns - now_ns));
         key = getch();
-        if (key == ERR)
+        if (key == ERR) {
+            live->control.must_quit |= terminal_is_gone();
             continue;
+        }
         if (key == KEY_MOUSE)
             on_mouse(live);
         else

@@ -277,6 +277,45 @@ static void test_the_reader_goes_with_it(void **state)
     assert_int_equal(kill(reader, 0), -1);
 }
 
+/* A window that is closed is no reason to go on, nor to wait for a key for ever: also where no signal tells of it,
+ * because it is another session's or is ignored (nohup). */
+static void test_a_terminal_that_goes_away(void **state)
+{
+    const char *const list[] = { command_path(), "watch", "--interval", "1000000", small_file(), NULL };
+    int master, slave, status = 0;
+    struct winsize size = { .ws_row = 24, .ws_col = 80 };
+    char output[4096];
+    bool ended = false;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)signal(SIGHUP, SIG_IGN);
+        (void)setenv("TERM", "xterm-256color", 1);
+        (void)dup2(slave, STDIN_FILENO);
+        (void)dup2(slave, STDOUT_FILENO);
+        close(master);
+        close(slave);
+        (void)execv(list[0], (char *const *)(uintptr_t)list);
+        _exit(127);
+    }
+    close(slave);
+    assert_true(read(master, output, sizeof(output)) > 0);
+    close(master);
+    for (int waited_ms = 0; waited_ms < WAIT_MS && !ended; waited_ms += 20) {
+        (void)poll(NULL, 0, 20);
+        ended = waitpid(pid, &status, WNOHANG) == pid;
+    }
+    if (!ended) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status, 0);
+    }
+    assert_true(ended && WIFEXITED(status));
+}
+
 static void resize(struct session *session, unsigned short rows, unsigned short columns)
 {
     struct winsize size = { .ws_row = rows, .ws_col = columns };
@@ -414,6 +453,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_q_quits),
         cmocka_unit_test(test_interrupts_give_the_terminal_back),
         cmocka_unit_test(test_a_crash_gives_the_terminal_back),
+        cmocka_unit_test(test_a_terminal_that_goes_away),
         cmocka_unit_test(test_it_outlives_its_reader),
         cmocka_unit_test(test_the_reader_goes_with_it),
         cmocka_unit_test(test_any_size),
