@@ -66,7 +66,7 @@ struct verso_error {
 /**
  * verso_error_last() - the calling thread's record of its last failed call
  *
- * Before the first failure all its fields are 0 or "".
+ * Before the first failure all its fields are 0 or "", but the offset, which is VERSO_OFFSET_NONE.
  *
  * Owns:    the library; valid until the thread's next failing verso call. Copy what you keep.
  * Errors:  none; never NULL.

@@ -71,7 +71,7 @@ static int fill_within(int fd, uint64_t at, uint64_t end)
         if (r < 0)
             break;
         at = verso__os_next_data(fd, hole, &data) == 0 ? verso__min_u64(data, end) : end;
-        r = fill(fd, hole, at, end);
+        r = at > hole ? fill(fd, hole, at, end) : 0; /* else somebody has just stored there */
         if (r < 0)
             return r;
     }
@@ -106,4 +106,15 @@ int verso__map_fill_holes(int fd, bool position_is_ours, uint64_t offset, uint64
     }
     r = verso__os_allocate(fd, offset, bytes);
     return r == -EOPNOTSUPP ? 0 : r; /* such a file system has its own way with holes, and none can be seen */
+}
+
+int verso__map_ungrow(int fd, uint64_t before, uint64_t wanted)
+{
+    struct verso__os_file_info now;
+    int r = verso__os_file_info(fd, &now);
+
+    /* Past our own mark another process has made it longer: then it is no longer ours to cut. */
+    if (r == 0 && now.bytes > before && now.bytes <= wanted)
+        r = verso__os_truncate(fd, before);
+    return r;
 }

@@ -91,6 +91,12 @@ int verso__map_allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t file_b
  */
 int verso__map_fill_holes(int fd, bool position_is_ours, uint64_t offset, uint64_t bytes, uint64_t file_bytes);
 
+/* After a growth from @before to @wanted bytes that failed, perhaps part of the way: the file gets its size back. */
+int verso__map_ungrow(int fd, uint64_t before, uint64_t wanted);
+
+/* Opens by name (enum verso__os_open_flags) without waiting for a FIFO's other end, but for a lease to be given up. */
+int verso__map_open_patiently(const char *path, unsigned flags, unsigned mode, int *out_fd);
+
 /*
  * Maps @bytes of @fd from @file_offset at @wanted (for AT and OVER) or anywhere, shared or not as map->flags say, with
  * map->access. For open, resize, remap, refresh.
@@ -119,7 +125,7 @@ void verso__map_mark_torn(struct verso_map *map, uint64_t file_offset);
 
 /*
  * Finds the first of some pages that can't be brought in, and marks the map torn there. False when all can, by now.
- * *out_offset: in the file.
+ * *out_offset: in the file; for pages that are not the map's, or not yet, there is no mark and no offset.
  */
 bool verso__map_find_torn(struct verso_map *map, void *address, size_t bytes, bool for_writing, uint64_t *out_offset);
 

@@ -15,7 +15,7 @@
  * NONBLOCK keeps a FIFO or terminal from holding us up here; buffer.c waits for data with the caller's time limit. For
  * regular files it means one thing: not to wait until a lease on the file is given up, which is right to wait for.
  */
-static int open_patiently(const char *path, unsigned flags, unsigned mode, int *out_fd)
+int verso__map_open_patiently(const char *path, unsigned flags, unsigned mode, int *out_fd)
 {
     int r = verso__os_open(path, flags | VERSO__OS_OPEN_NONBLOCK, mode, out_fd);
 
@@ -29,17 +29,17 @@ static int create(struct verso__map_opening *opening, unsigned how)
     int r;
 
     if (!(flags & VERSO_MAP_EXCLUSIVE)) {
-        r = open_patiently(opening->path, how, 0, &opening->fd);
+        r = verso__map_open_patiently(opening->path, how, 0, &opening->fd);
         if (r != -ENOENT)
             return r;
     }
     how |= VERSO__OS_OPEN_CREATE;
-    r = open_patiently(opening->path, how | VERSO__OS_OPEN_EXCLUSIVE, mode, &opening->fd);
+    r = verso__map_open_patiently(opening->path, how | VERSO__OS_OPEN_EXCLUSIVE, mode, &opening->fd);
     if (r == 0)
         opening->made_file = true;
     if (r != -EEXIST || (flags & VERSO_MAP_EXCLUSIVE))
         return r;
-    return open_patiently(opening->path, how, mode, &opening->fd);
+    return verso__map_open_patiently(opening->path, how, mode, &opening->fd);
 }
 
 int verso__map_open_name(struct verso__map_opening *opening)
@@ -53,7 +53,8 @@ int verso__map_open_name(struct verso__map_opening *opening)
         how |= VERSO__OS_OPEN_WRITE;
     if (flags & VERSO_MAP_NOFOLLOW)
         how |= VERSO__OS_OPEN_NOFOLLOW;
-    r = flags & VERSO_MAP_CREATE ? create(opening, how) : open_patiently(opening->path, how, 0, &opening->fd);
+    r = flags & VERSO_MAP_CREATE ? create(opening, how)
+                                 : verso__map_open_patiently(opening->path, how, 0, &opening->fd);
     opening->fd_is_own = r == 0;
     if (r == -ENXIO)
         hint = "nothing answers behind this name: a socket must be connected to, a device needs its driver";
@@ -85,14 +86,10 @@ static bool is_ours(const struct verso__map_opening *opening)
 
 void verso__map_undo_file(struct verso__map_opening *opening)
 {
-    struct verso__os_file_info now;
-
     if (opening->made_file) {
         if (is_ours(opening))
             (void)verso__os_remove(opening->path);
-    } else if (opening->grown_to && verso__os_file_info(opening->fd, &now) == 0) {
-        /* Past our own mark another process has made it longer: then it is no longer ours to cut. */
-        if (now.bytes > opening->file.bytes && now.bytes <= opening->grown_to)
-            (void)verso__os_truncate(opening->fd, opening->file.bytes);
+    } else if (opening->grown_to) {
+        (void)verso__map_ungrow(opening->fd, opening->file.bytes, opening->grown_to);
     }
 }

@@ -122,13 +122,7 @@ static int grow_file(struct resizing *resizing)
 /* When even this fails, the next resize must know that what lies behind the map is its own. */
 static void ungrow_file(const struct resizing *resizing)
 {
-    struct verso__os_file_info now;
-    int r = verso__os_file_info(resizing->fd, &now);
-
-    /* Past our own mark another process has made it longer: then it is no longer ours to cut. */
-    if (r == 0 && now.bytes > resizing->file_bytes && now.bytes <= resizing->file_wanted)
-        r = verso__os_truncate(resizing->fd, resizing->file_bytes);
-    if (r < 0)
+    if (verso__map_ungrow(resizing->fd, resizing->file_bytes, resizing->file_wanted) < 0)
         resizing->map->left_bytes = verso__max_u64(resizing->map->left_bytes, resizing->file_wanted);
 }
 
@@ -326,6 +320,15 @@ static int resize_memory(struct resizing *resizing)
 
 /* ---- The call ------------------------------------------------------------------------------------------------- */
 
+/* A bad page that lay behind the new end went with it. */
+static void forget_torn(struct verso_map *map)
+{
+    uint64_t torn = atomic_load(&map->range.torn_offset_bytes);
+
+    if (torn != VERSO_OFFSET_NONE && torn >= verso__map_base_offset(map) + map->mapped_bytes)
+        (void)atomic_compare_exchange_strong(&map->range.torn_offset_bytes, &torn, VERSO_OFFSET_NONE);
+}
+
 static int resize(struct resizing *resizing)
 {
     struct verso_map *map = resizing->map;
@@ -345,6 +348,7 @@ static int resize(struct resizing *resizing)
     map->mapped_bytes = resizing->mapped_bytes;
     map->length_bytes = resizing->length_bytes;
     map->left_bytes = 0;
+    forget_torn(map);
     return verso__map_watch(map); /* can't fail: it was watched before */
 }
 

@@ -36,8 +36,11 @@ bool verso__map_find_torn(struct verso_map *map, void *address, size_t bytes, bo
     }
     if (verso__os_populate(start + good, page, for_writing) == 0)
         return false;
-    *out_offset = verso__map_base_offset(map) + (uint64_t)(start - map->base) + good;
-    verso__map_mark_torn(map, *out_offset);
+    *out_offset = VERSO_OFFSET_NONE;
+    if (start >= map->base && start + bytes <= map->base + map->mapped_bytes) {
+        *out_offset = verso__map_base_offset(map) + (uint64_t)(start - map->base) + good;
+        verso__map_mark_torn(map, *out_offset);
+    }
     return true;
 }
 

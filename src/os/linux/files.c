@@ -379,7 +379,12 @@ int verso__os_sync_full(int fd)
 
 int verso__os_sync_file_system(int fd)
 {
-    return syncfs(fd) < 0 ? -errno : 0;
+    int r;
+
+    do
+        r = syncfs(fd);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : 0;
 }
 
 int verso__os_cache_drop(int fd, uint64_t offset, uint64_t bytes)

@@ -174,7 +174,12 @@ int verso__os_name(void *address, size_t bytes, const char *name)
 
 int verso__os_sync_mapping(void *address, size_t bytes)
 {
-    return msync(address, bytes, MS_SYNC) < 0 ? -errno : 0;
+    int r;
+
+    do
+        r = msync(address, bytes, MS_SYNC);
+    while (r < 0 && errno == EINTR); /* FUSE and network file systems */
+    return r < 0 ? -errno : 0;
 }
 
 int verso__os_memory_file(const char *name, unsigned flags, int *out_fd)

@@ -184,6 +184,31 @@ static void test_memory_is_not_taken_back(void **state)
     }
 }
 
+/* Pages that were only tried, elsewhere, leave no mark on the map. */
+static void test_what_was_not_placed_tears_nothing(void **state)
+{
+    const unsigned kinds[] = { 0, VERSO_MAP_GROW };
+    size_t page = verso_page_bytes();
+    struct verso_map *map;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_map_options options = options_of(VERSO_MAP_WRITE | VERSO_MAP_POPULATE | kinds[i], 0, 8 * page);
+        const char *path = support_file("file", 8 * page);
+
+        assert_ok(verso_map_open(path, &options, &map));
+        fake_fail_call("populate", -EFAULT, UINT_MAX);
+        assert_fails_in(verso_map_resize(map, 20 * page), VERSO_E_TORN, "populate");
+        assert_fails_in(verso_map_remap(map, page, 2 * page), VERSO_E_TORN, "populate");
+        fake_reset();
+        assert_ok(verso_map_check(map));
+        assert_true(info_of(map).torn_offset_bytes == VERSO_OFFSET_NONE);
+        assert_int_equal(info_of(map).torn_count, 0);
+        assert_ok(verso_map_refresh(map));
+        verso_map_close(map);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -195,6 +220,7 @@ int main(void)
         cmocka_unit_test_teardown(test_no_second_open_file, calm),
         cmocka_unit_test_teardown(test_cut_while_opening, calm),
         cmocka_unit_test_teardown(test_no_names_for_memory, calm),
+        cmocka_unit_test_teardown(test_what_was_not_placed_tears_nothing, calm),
         cmocka_unit_test_teardown(test_memory_is_not_taken_back, calm),
     };
 

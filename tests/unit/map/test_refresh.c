@@ -259,6 +259,31 @@ static void test_what_cannot_change_is_always_well(void **state)
     verso_map_close(map);
 }
 
+/* What was torn is no part of the map any more, so nothing is left to mend. */
+static void test_a_torn_end_that_was_cut_off(void **state)
+{
+    size_t page = verso_page_bytes();
+    struct verso_map *map = open_pages(8, VERSO_MAP_WRITE | VERSO_MAP_GROW | VERSO_MAP_SUBSTITUTE);
+    volatile unsigned char *data = verso_map_data(map);
+
+    (void)state;
+    cut(5 * page);
+    assert_int_equal(data[6 * page], 0);
+    assert_fails_in(verso_map_check(map), VERSO_E_TORN, "check");
+    assert_ok(verso_map_resize(map, 5 * page + 1)); /* the page that is torn, still */
+    assert_fails_in(verso_map_check(map), VERSO_E_TORN, "check");
+    assert_ok(verso_map_resize(map, 5 * page));
+    assert_ok(verso_map_check(map));
+    assert_ok(verso_map_refresh(map));
+    assert_ok(verso_map_resize(map, 8 * page));
+    data[6 * page] = 7;
+    assert_ok(verso_map_sync(map, 0, 0, VERSO_MAP_SYNC_DATA));
+    assert_ok(verso_map_resize(map, 0));
+    assert_ok(verso_map_check(map));
+    verso_map_close(map);
+    assert_ok(verso_guard_remove());
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -268,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_mend_changes_nothing),
         cmocka_unit_test(test_a_mark_without_a_guard_is_mended_too),
         cmocka_unit_test(test_flags_are_kept),
+        cmocka_unit_test(test_a_torn_end_that_was_cut_off),
         cmocka_unit_test(test_holes_that_came_meanwhile_need_space),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_shorter_file_is_noticed_before_it_is_met),
