@@ -21,7 +21,8 @@ VERSO_BEGIN_DECLS
  * already cost little, but not nothing: verso_inspect_cached_runs() tells which those are. Under memory pressure pages
  * may be gone again by the time the call returns.
  *
- * Errors:  VERSO_E_OVERFLOW; -EBADF (closed, or not open for reading), -EISDIR, -ESPIPE (a pipe or socket); -ENOMEM;
+ * Errors:  VERSO_E_OVERFLOW; -EBADF (closed, or not open for reading), -EISDIR, -ESPIPE (a pipe or socket), -ENODEV (a
+ *          terminal or other character device: it has no cache); -ENOMEM;
  *          -EIO and what else read(2) answers, with the offset in the record.
  * Threads: any; several may fetch parts of one file.
  * Source:  madvise(2) MADV_POPULATE_READ; pread(2) where that fails, and before Linux 5.14.

@@ -53,10 +53,11 @@ struct verso_pack_entry {
  * @paths, @count: which; the order is kept
  *
  * A file that grows or shrinks while being read in is taken as far as it then went; special files (/proc, pipes
- * excepted) are read to their end.
+ * excepted) are read to their end; one that alone has more than read_bytes_max has VERSO_E_TOO_LARGE in its entry.
  *
  * Owns:    you own *out_pack until verso_pack_close(). @paths is borrowed for the call; @options too.
- * Errors:  VERSO_E_OPTIONS; VERSO_E_TOO_LARGE; -ENOMEM; with STRICT: the first failing file's error, its path in the
+ * Errors:  VERSO_E_OPTIONS; VERSO_E_TOO_LARGE; VERSO_E_OVERFLOW (read_bytes_max is more than addresses can reach);
+ *          -ENOMEM; with STRICT: the first failing file's error, its path in the
  *          record. 0 files are an empty pack.
  * Threads: any. An open pack may be read by all.
  */

@@ -85,6 +85,8 @@ int verso_cache_fetch(int fd, uint64_t offset_bytes, uint64_t length_bytes)
     r = verso__os_file_info(fd, &info);
     if (r < 0)
         return fail_fd(r, "fstat", fd, VERSO_OFFSET_NONE);
+    if (info.kind == VERSO__OS_FILE_CHARACTER) /* some never end, and none is cached */
+        return fail_fd(-ENODEV, "fstat", fd, VERSO_OFFSET_NONE);
     if (info.bytes == 0) /* files that do not know their size: /proc */
         return read_through(fd, at, end);
     end = verso__min_u64(info.bytes, end);

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/sums.h"
 #include "guard/guard.h"
+#include "map/map.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -171,12 +172,12 @@ static int check_kind(const struct verso__os_file_info *info)
 
 static int open_file(const struct work *work, size_t index, int *out_fd, struct verso__os_file_info *out_info)
 {
-    unsigned how = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_NONBLOCK; /* a FIFO must not make us wait to be refused */
+    unsigned how = VERSO__OS_OPEN_READ;
     int fd, r;
 
     if (work->options->flags & VERSO_PACK_NOFOLLOW)
         how |= VERSO__OS_OPEN_NOFOLLOW;
-    r = verso__os_open(work->paths[index], how, 0, &fd);
+    r = verso__map_open_patiently(work->paths[index], how, 0, &fd);
     if (r < 0)
         return r;
     r = verso__os_file_info(fd, out_info);

@@ -105,10 +105,10 @@ static int check_empty(int fd)
     return r == 0 && done > 0 ? VERSO_E_NOT_MAPPED : 0;
 }
 
-static int check_kind(struct verso_window *window)
+static int check_kind(int fd, uint64_t *out_bytes)
 {
     struct verso__os_file_info info;
-    int r = verso__os_file_info(window->fd, &info);
+    int r = verso__os_file_info(fd, &info);
 
     if (r < 0)
         return r;
@@ -116,8 +116,8 @@ static int check_kind(struct verso_window *window)
         return -EISDIR;
     if (info.kind != VERSO__OS_FILE_REGULAR && info.kind != VERSO__OS_FILE_BLOCK)
         return VERSO_E_NOT_MAPPED;
-    window->file_bytes = info.bytes;
-    return info.bytes == 0 ? check_empty(window->fd) : 0;
+    *out_bytes = info.bytes;
+    return info.bytes == 0 ? check_empty(fd) : 0;
 }
 
 /* Takes @fd over, also on failure. */
@@ -136,7 +136,7 @@ static int window_make(int fd, const char *path, const struct verso_window_optio
     window->flags = options->flags;
     window->budget_bytes = options->budget_bytes;
     verso__guard_range_init(&window->range);
-    r = check_kind(window);
+    r = check_kind(fd, &window->file_bytes);
     if (r < 0) {
         (void)fail(window, r, "stat");
         verso_window_close(window);
@@ -150,7 +150,7 @@ static int window_make(int fd, const char *path, const struct verso_window_optio
 int verso_window_open(const char *path, const struct verso_window_options *given, struct verso_window **out_window)
 {
     struct verso_window_options options;
-    unsigned how = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_NONBLOCK; /* a FIFO must not make us wait to be refused */
+    unsigned how = VERSO__OS_OPEN_READ;
     int fd, r;
 
     if (!path || !out_window)
@@ -164,7 +164,7 @@ int verso_window_open(const char *path, const struct verso_window_options *given
         how |= VERSO__OS_OPEN_CREATE;
     if (options.flags & VERSO_WINDOW_NOFOLLOW)
         how |= VERSO__OS_OPEN_NOFOLLOW;
-    r = verso__os_open(path, how, 0600, &fd);
+    r = verso__map_open_patiently(path, how, 0600, &fd);
     if (r < 0)
         return verso__fail(r, "open", path);
     return window_make(fd, path, &options, out_window);
@@ -187,6 +187,7 @@ int verso_window_open_fd(int fd, const struct verso_window_options *given, struc
 {
     struct verso_window_options options;
     unsigned how = VERSO__OS_OPEN_READ;
+    uint64_t bytes;
     int own, r;
 
     if (!out_window)
@@ -197,6 +198,9 @@ int verso_window_open_fd(int fd, const struct verso_window_options *given, struc
     r = check_mode(fd, options.flags);
     if (r < 0)
         return verso__fail(r, "descriptor", NULL);
+    r = check_kind(fd, &bytes); /* before it is opened again: that would wait for a FIFO's other end */
+    if (r < 0)
+        return verso__fail(r, "stat", NULL);
     if (options.flags & VERSO_WINDOW_WRITE)
         how |= VERSO__OS_OPEN_WRITE;
     /* A position of our own, for looking for holes; a file that can't be opened again is seen through the caller's. */
@@ -400,8 +404,10 @@ static int make_ready(struct verso_window *window, uint64_t start, uint64_t end)
     if (start >= window->ready_start && end <= window->ready_end)
         return 0;
     r = verso__map_allocate(window->fd, start, end - start, window->file_bytes);
-    if (r < 0)
+    if (r < 0) {
+        (void)verso__map_ungrow(window->fd, window->file_bytes, end); /* what failed is told; this is for tidiness */
         return verso__fail_at(r, "allocate", window->path, start);
+    }
     window->file_bytes = verso__max_u64(window->file_bytes, end);
     if (start > window->ready_end || end < window->ready_start) {
         window->ready_start = start;
@@ -464,7 +470,7 @@ static int bring_in(struct verso_window *window, void *data, uint64_t offset, si
     r = verso__os_populate((unsigned char *)data - lead, (size_t)whole, false);
     if (r == -EFAULT || r == -EIO || r == -EHWPOISON)
         return verso__fail_at(VERSO_E_TORN, "populate", window->path, offset);
-    return 0;
+    return r < 0 && r != -EINVAL ? fail(window, r, "populate") : 0;
 }
 
 int verso_window_next(struct verso_window *window, void **out_data, size_t *out_bytes)

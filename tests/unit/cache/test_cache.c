@@ -169,6 +169,21 @@ static void test_record_names_the_file(void **state)
     close(fd);
 }
 
+static int fetch_without_end(void *arg)
+{
+    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+    (void)arg;
+    (void)alarm(20);
+    return fd < 0 || verso_cache_fetch(fd, 0, 0) != -ENODEV;
+}
+
+static void test_a_device_without_end_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(support_child(fetch_without_end, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -178,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_fetch_of_many_stretches),
         cmocka_unit_test(test_dirty_pages_go_only_when_written),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_device_without_end_is_refused),
         cmocka_unit_test(test_record_names_the_file),
     };
 

@@ -2,6 +2,8 @@
 /* pack - many files in one call: order, ends, errors one by one, limits, and how few mappings it takes. */
 #include "support.h"
 
+#include "leases.h"
+
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -281,6 +283,22 @@ static void test_wrong_arguments(void **state)
     assert_ptr_equal(pack, (void *)1);
 }
 
+static void test_a_leased_file_is_waited_for(void **state)
+{
+    const char *path = support_file("leased", 100);
+    pid_t child = support_lease_child(path, F_WRLCK);
+    struct verso_pack *pack;
+
+    (void)state;
+    if (!child)
+        skip_because("this file system gives no leases");
+    assert_ok(verso_pack_open(&path, 1, NULL, &pack));
+    assert_int_equal(entry_of(pack, 0).error, 0);
+    assert_int_equal(entry_of(pack, 0).bytes, 100);
+    verso_pack_close(pack);
+    support_child_stop(child);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -293,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_the_largest_are_mapped_the_rest_read),
         cmocka_unit_test(test_files_without_a_size_are_read_to_their_end),
         cmocka_unit_test(test_the_limit_is_the_sum_of_what_is_read),
+        cmocka_unit_test(test_a_leased_file_is_waited_for),
         cmocka_unit_test(test_the_pack_is_read_only),
         cmocka_unit_test(test_wrong_arguments),
     };

@@ -2,6 +2,7 @@
 /* window - every byte of a file through a small mapping: forwards, backwards, at random, growing, and cut meanwhile. */
 #include "support.h"
 
+#include "leases.h"
 #include "mounts.h"
 
 #include <fcntl.h>
@@ -389,6 +390,62 @@ static void test_a_cut_file_is_a_short_count(void **state)
     free(copy);
 }
 
+/* Looking at what it is must not wait for somebody to open its other end. */
+static int open_fifo_by_descriptor(void *arg)
+{
+    struct verso_window *window;
+    int fd = open((const char *)arg, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    (void)alarm(20);
+    return fd < 0 || verso_window_open_fd(fd, NULL, &window) != VERSO_E_NOT_MAPPED;
+}
+
+static void test_a_fifo_by_descriptor_is_refused_at_once(void **state)
+{
+    char fifo[4096];
+
+    (void)state;
+    snprintf(fifo, sizeof(fifo), "%s", support_path("lonely"));
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(support_child(open_fifo_by_descriptor, fifo), 0);
+}
+
+static void test_a_leased_file_is_waited_for(void **state)
+{
+    const char *path = support_file("leased", 100);
+    pid_t child = support_lease_child(path, F_RDLCK);
+    struct verso_window *window;
+
+    (void)state;
+    if (!child)
+        skip_because("this file system gives no leases");
+    window = open_window(path, 0, VERSO_WINDOW_WRITE);
+    verso_window_close(window);
+    support_child_stop(child);
+}
+
+/* ext4 keeps what it could allocate, and a file that is longer than anybody ever wrote. */
+static void test_a_failed_growth_leaves_the_size_alone(void **state)
+{
+    const char *reason, *directory = support_mount(SUPPORT_EXT4, 4 << 20, &reason);
+    const size_t page = verso_page_bytes();
+    struct verso_window *window;
+    char path[4096];
+    void *data;
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    snprintf(path, sizeof(path), "%s/file", directory);
+    window = open_window(path, 64 << 20, VERSO_WINDOW_WRITE | VERSO_WINDOW_CREATE | VERSO_WINDOW_EXTEND);
+    assert_ok(verso_window_view(window, 0, page, &data));
+    assert_fails_in(verso_window_view(window, page, 32 << 20, &data), -ENOSPC, "allocate");
+    assert_int_equal(file_bytes(path), page);
+    assert_int_equal(verso_window_file_bytes(window), page);
+    verso_window_close(window);
+    support_unmount(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -400,6 +457,9 @@ int main(void)
         cmocka_unit_test(test_writing_through),
         cmocka_unit_test(test_what_is_skipped_stays_a_hole_and_views_get_space),
         cmocka_unit_test(test_what_can_not_be_seen_through_a_window),
+        cmocka_unit_test(test_a_fifo_by_descriptor_is_refused_at_once),
+        cmocka_unit_test(test_a_leased_file_is_waited_for),
+        cmocka_unit_test(test_a_failed_growth_leaves_the_size_alone),
         cmocka_unit_test(test_empty_file),
         cmocka_unit_test(test_descriptor_is_its_own),
         cmocka_unit_test(test_only_what_it_brought_in_is_dropped),
