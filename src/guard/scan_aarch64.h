@@ -24,7 +24,18 @@
 #define scan_count_blocks_wide scan_count_blocks_narrow
 #define scan_compare_blocks_wide scan_compare_blocks_narrow
 
+#define scan_match_masked scan_match_narrow
+#define scan_differ_masked scan_differ_narrow
+#define scan_find_blocks_masked scan_find_blocks_narrow
+#define scan_count_blocks_masked scan_count_blocks_narrow
+#define scan_compare_blocks_masked scan_compare_blocks_narrow
+
 static inline bool scan_has_wide(void)
+{
+    return false;
+}
+
+static inline bool scan_has_masks(void)
 {
     return false;
 }

@@ -13,6 +13,11 @@ static inline bool scan_has_wide(void)
     return verso__guard_cpu() & VERSO__GUARD_CPU_AVX2;
 }
 
+static inline bool scan_has_masks(void)
+{
+    return verso__guard_cpu() & VERSO__GUARD_CPU_AVX512;
+}
+
 /* clang-format off */
 
 /* ---- One to two vectors, which overlap when there is less than two of them ----------------------------------------
@@ -139,6 +144,90 @@ SCAN_COMPARE_BLOCKS(SSE, scan_compare_blocks_narrow, "0xffff")
 SCAN_COMPARE_BLOCKS(AVX, scan_compare_blocks_wide, "-1")
 #undef SCAN_COMPARE_BLOCKS
 #undef SCAN_PAIR
+
+/* ---- Masks: a vector of 64 bytes, of which some need not be there (AVX-512) ---------------------------------------
+ *
+ * Compares straight from memory into registers of one bit a byte. Again one to 64 bytes, then blocks of four vectors.
+ */
+
+#ifdef __AVX512F__
+#define SCAN_MASKS_USED AVX512_USED "k1", "k2", "k3", "k4",
+#else
+#define SCAN_MASKS_USED
+#endif
+
+static inline bool scan_match_masked(const unsigned char *data, size_t bytes, unsigned value, uint64_t *out_mask)
+{
+    unsigned torn = 1;
+
+    __asm__ volatile(AVX512_BROADCAST("v") "kmovq %[w], %%k1\n"
+                     BLOCK "vpcmpeqb (%[p]), %%zmm27, %%k2%{%%k1%}\n"
+                     "xor %[torn], %[torn]\n" BLOCK_END("2b") "kmovq %%k2, %[m]\n"
+                     : [m] "=r"(*out_mask), [torn] "+&r"(torn)
+                     : [p] "r"(data), [w] "r"(UINT64_MAX >> (64 - bytes)), [v] "r"(value)
+                     : SCAN_MASKS_USED "cc", "memory");
+    return !torn;
+}
+
+static inline bool scan_differ_masked(const unsigned char *a, const unsigned char *b, size_t bytes, uint64_t *out_mask)
+{
+    unsigned torn = 1;
+
+    __asm__ volatile("kmovq %[w], %%k1\n"
+                     BLOCK "vmovdqu8 (%[a]), %%zmm20%{%%k1%}%{z%}\n vpcmpneqb (%[b]), %%zmm20, %%k2%{%%k1%}\n"
+                     "xor %[torn], %[torn]\n" BLOCK_END("2b") "kmovq %%k2, %[m]\n"
+                     : [m] "=r"(*out_mask), [torn] "+&r"(torn)
+                     : [a] "r"(a), [b] "r"(b), [w] "r"(UINT64_MAX >> (64 - bytes))
+                     : SCAN_MASKS_USED "cc", "memory");
+    return !torn;
+}
+
+static inline const unsigned char *scan_find_blocks_masked(const unsigned char *data, const unsigned char *end,
+                                                           unsigned value)
+{
+    const unsigned char *last = end - 256;
+
+    __asm__ volatile(AVX512_BROADCAST("v") ".p2align 5\n"
+                     BLOCK "vpcmpeqb (%[p]), %%zmm27, %%k1\n vpcmpeqb 64(%[p]), %%zmm27, %%k2\n"
+                     "vpcmpeqb 128(%[p]), %%zmm27, %%k3\n vpcmpeqb 192(%[p]), %%zmm27, %%k4\n"
+                     "korq %%k1, %%k2, %%k1\n korq %%k3, %%k4, %%k3\n kortestq %%k1, %%k3\n jnz 2f\n"
+                     "add $256, %[p]\n cmp %[last], %[p]\n jbe 1b\n" BLOCK_END("2b")
+                     : [p] "+r"(data)
+                     : [v] "r"(value), [last] "r"(last)
+                     : SCAN_MASKS_USED "cc", "memory");
+    return data;
+}
+
+static inline const unsigned char *scan_count_blocks_masked(const unsigned char *data, const unsigned char *end,
+                                                            unsigned value, size_t *count)
+{
+    while ((size_t)(end - data) >= 64) {
+        uint64_t mask;
+
+        if (!scan_match_masked(data, 64, value, &mask))
+            break;
+        *count += (size_t)__builtin_popcountll(mask);
+        data += 64;
+    }
+    return data;
+}
+
+static inline size_t scan_compare_blocks_masked(const unsigned char *a, const unsigned char *b, size_t bytes)
+{
+    size_t last = bytes - 256, done = 0;
+
+    __asm__ volatile(".p2align 5\n"
+                     BLOCK "vmovdqu64 (%[a],%[i]), %%zmm20\n vmovdqu64 64(%[a],%[i]), %%zmm21\n"
+                     "vmovdqu64 128(%[a],%[i]), %%zmm22\n vmovdqu64 192(%[a],%[i]), %%zmm23\n"
+                     "vpcmpneqb (%[b],%[i]), %%zmm20, %%k1\n vpcmpneqb 64(%[b],%[i]), %%zmm21, %%k2\n"
+                     "vpcmpneqb 128(%[b],%[i]), %%zmm22, %%k3\n vpcmpneqb 192(%[b],%[i]), %%zmm23, %%k4\n"
+                     "korq %%k1, %%k2, %%k1\n korq %%k3, %%k4, %%k3\n kortestq %%k1, %%k3\n jnz 2f\n"
+                     "add $256, %[i]\n cmp %[last], %[i]\n jbe 1b\n" BLOCK_END("2b")
+                     : [i] "+r"(done)
+                     : [a] "r"(a), [b] "r"(b), [last] "r"(last)
+                     : SCAN_MASKS_USED "cc", "memory");
+    return done;
+}
 
 /* clang-format on */
 
