@@ -107,7 +107,10 @@ void cache_gather_clear(struct cache_gather *gather); /* unlocks, too */
 /* Does to one file what was asked for; a walk_function whose context is a struct cache_gather. */
 void cache_file(const struct walk_file *file, void *context);
 
-/* Counts what would have to be read to touch a file, into progress.total; same context. */
+/* Whether files are read: progress is of bytes then, else of files. */
+bool cache_request_reads(void);
+
+/* Counts what would have to be read to touch a file, or gone over to lock it, into progress_done; same context. */
 void cache_file_missing(const struct walk_file *file, void *context);
 
 /* Adds what is known of @row to a sum that began as zeros. */

@@ -146,6 +146,11 @@ static char *bar_of(int fd, const struct cache_row *row)
 
 /* ---- Progress ---- */
 
+bool cache_request_reads(void)
+{
+    return cache_request.action == CACHE_TOUCH || (cache_request.action == CACHE_LOCK && !cache_request.on_fault);
+}
+
 static void advance(struct cache_gather *gather, uint64_t amount)
 {
     uint64_t done = atomic_fetch_add(&gather->progress_done, amount) + amount;
@@ -211,7 +216,7 @@ void cache_file_missing(const struct walk_file *file, void *context)
 
     if (look(file->fd, &row) < 0)
         return; /* the walk that touches will say so */
-    if (row.now.cached != CACHE_UNKNOWN)
+    if (cache_request.action == CACHE_TOUCH && row.now.cached != CACHE_UNKNOWN)
         row.bytes = row.pages > row.now.cached ? (row.pages - row.now.cached) * verso_page_bytes() : 0;
     atomic_fetch_add(&gather->progress_done, row.bytes);
 }
@@ -264,7 +269,27 @@ static int lock_cached(int fd, struct verso_map *map, struct cache_row *row)
     return r;
 }
 
-static int lock(const struct walk_file *file, struct cache_row *row, struct cache_worker *worker)
+/*
+ * In steps: one lock of all would not hear Ctrl-C before everything is read. Locking what comes in asks for the limit
+ * first, before gigabytes are read in vain.
+ */
+static int lock_all(struct verso_map *map, struct cache_row *row, struct cache_gather *gather)
+{
+    int r = verso_map_lock(map, 0, 0, 1);
+
+    for (uint64_t at = 0; r == 0 && at < row->bytes && !interrupted(); at += STEP_BYTES) {
+        uint64_t bytes = row->bytes - at < STEP_BYTES ? row->bytes - at : STEP_BYTES;
+
+        r = verso_map_populate(map, at, bytes, 0);
+        advance(gather, bytes);
+    }
+    if (r == 0 && !interrupted())
+        r = verso_map_lock(map, 0, 0, 0);
+    row->locked_bytes = row->bytes;
+    return r;
+}
+
+static int lock(const struct walk_file *file, struct cache_row *row, struct cache_gather *gather)
 {
     struct verso_map_options options = VERSO_MAP_OPTIONS_INIT;
     struct verso_map *map;
@@ -277,16 +302,17 @@ static int lock(const struct walk_file *file, struct cache_row *row, struct cach
     r = verso_map_open_fd(file->fd, &options, &map);
     if (r < 0)
         return r;
-    r = verso_map_lock(map, 0, 0, cache_request.on_fault);
-    if (r == 0 && cache_request.on_fault)
-        r = lock_cached(file->fd, map, row);
-    else
-        row->locked_bytes = row->bytes;
+    if (cache_request.on_fault) {
+        r = verso_map_lock(map, 0, 0, 1);
+        if (r == 0)
+            r = lock_cached(file->fd, map, row);
+    } else
+        r = lock_all(map, row, gather);
     if (r < 0) {
         verso_map_close(map);
         return r;
     }
-    keep_map(worker, map);
+    keep_map(&gather->workers[file->worker], map);
     return look(file->fd, row);
 }
 
@@ -311,7 +337,7 @@ static int act(const struct walk_file *file, struct cache_row *row, struct cache
     case CACHE_EVICT:
         return evict(file, row);
     case CACHE_LOCK:
-        return lock(file, row, &gather->workers[file->worker]);
+        return lock(file, row, gather);
     case CACHE_LOOK:
         break;
     }
@@ -336,6 +362,6 @@ void cache_file(const struct walk_file *file, void *context)
     cache_row_add(&worker->sums[file->root], &row);
     if (!cache_request.summary)
         keep(worker, file, &row);
-    if (cache_request.action != CACHE_TOUCH)
+    if (!cache_request_reads())
         advance(gather, 1);
 }

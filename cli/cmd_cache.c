@@ -145,7 +145,7 @@ static const char *root_name(const struct walk_names *names, size_t root)
 /* ---- Work ---- */
 
 /* For a bar with time left: what is missing altogether. Only where somebody watches, for it is a walk of its own. */
-static void measure_touch(struct cache_gather *gather, const struct walk_names *names)
+static void measure(struct cache_gather *gather, const struct walk_names *names)
 {
     struct walk_options quiet = walk_options;
     struct walk_counts counts;
@@ -156,7 +156,7 @@ static void measure_touch(struct cache_gather *gather, const struct walk_names *
     quiet.silent = true;
     walk_run(&quiet, names, cache_file_missing, gather, &counts);
     total = atomic_exchange(&gather->progress_done, 0);
-    progress_start(&gather->progress, "reading", total, true);
+    progress_start(&gather->progress, cache_request.action == CACHE_LOCK ? "locking" : "reading", total, true);
 }
 
 /* All rows of all workers in one array; the rows themselves move. */
@@ -222,8 +222,8 @@ static int work(const struct walk_names *names)
     int answer;
 
     cache_gather_init(&gather, walk_options.thread_count, root_count(names));
-    if (cache_request.action == CACHE_TOUCH)
-        measure_touch(&gather, names);
+    if (cache_request_reads())
+        measure(&gather, names);
     else
         progress_start(&gather.progress, "files", 0, false);
     walk_run(&walk_options, names, cache_file, &gather, &counts);
