@@ -82,7 +82,8 @@ struct verso_map_options {
     uint64_t offset_bytes;   /* first byte wanted; any, need not be page-aligned. Of a stream: from where it stands */
     uint64_t length_bytes;   /* 0: up to the end of the file */
     uint64_t span_bytes;     /* with GROW: address space to reserve, at least the length; 0: 1/16 of the address space,
-                                at most 8 TiB, and less where that much is not allowed (ulimit -v) */
+                                at most 8 TiB, and less where that much is not allowed (ulimit -v) or not free
+                                behind address */
     uint64_t copy_bytes_max; /* most to copy for COPY, or to read in of a pipe or device; 0: 1 GiB */
     void *address;      /* where the first byte is to be, with the same remainder by the page size as the offset; only
                            where nothing stands; NULL: anywhere */
@@ -216,7 +217,8 @@ VERSO_API int verso_map_info(const struct verso_map *map, struct verso_map_info 
  *          -EDQUOT, -EFBIG (also RLIMIT_FSIZE, without its signal); VERSO_E_RANGE (the map ends before the file does:
  *          it can't be the one to resize it); VERSO_E_UNSUPPORTED (a device has the size it has); -EPERM (the map or
  *          the file is sealed); -ENOMEM, -EAGAIN (also of LOCK).
- * Threads: readers of bytes that stay may go on; one resize at a time.
+ * Threads: with GROW, readers of bytes that stay may go on, and so may calls about them (sync, populate, info, ...);
+ *          without, nobody else may use the map meanwhile: it may move. One resize at a time.
  * Source:  fallocate(2), ftruncate(2), mmap(2).
  */
 VERSO_API VERSO_MUST_CHECK int verso_map_resize(struct verso_map *map, uint64_t bytes);

@@ -102,8 +102,8 @@ static int reserve(const struct verso__map_opening *opening, const struct verso_
 }
 
 /*
- * The default span is a wish: where address space is limited (ulimit -v) it is halved until it fits, and once more, so
- * that something is left for everybody else.
+ * The default span is a wish: where address space is limited (ulimit -v), or something stands behind a fixed address,
+ * it is halved until it fits, and once more, so that something is left for everybody else.
  */
 static int reserve_default_span(const struct verso__map_opening *opening, struct verso_map *map, size_t bytes,
                                 void **out_address)
@@ -112,7 +112,7 @@ static int reserve_default_span(const struct verso__map_opening *opening, struct
     bool was_refused = false;
     int r;
 
-    while ((r = reserve(opening, map, bytes, out_address)) == -ENOMEM && bytes > least) {
+    while ((r = reserve(opening, map, bytes, out_address)) < 0 && (r == -ENOMEM || r == -EEXIST) && bytes > least) {
         bytes = (size_t)verso__max_u64(verso__round_down(bytes / 2, map->granule_bytes), least);
         was_refused = true;
     }

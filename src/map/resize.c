@@ -332,6 +332,7 @@ static void forget_torn(struct verso_map *map)
 static int resize(struct resizing *resizing)
 {
     struct verso_map *map = resizing->map;
+    enum verso_map_kind kind;
     int r;
 
     r = check_file(resizing);
@@ -344,7 +345,9 @@ static int resize(struct resizing *resizing)
         ungrow_file(resizing);
         return r;
     }
-    map->kind = resizing->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
+    kind = resizing->length_bytes ? VERSO_MAP_KIND_FILE : VERSO_MAP_KIND_EMPTY;
+    if (map->kind != kind) /* else others may be looking at it */
+        map->kind = kind;
     map->mapped_bytes = resizing->mapped_bytes;
     map->length_bytes = resizing->length_bytes;
     map->left_bytes = 0;

@@ -234,6 +234,30 @@ static void test_default_span(void **state)
     verso_map_close(map);
 }
 
+/* At a fixed address the default span ends before what stands behind; one that was asked for is had whole or not. */
+static void test_default_span_before_a_neighbour(void **state)
+{
+    const size_t room = 64 << 20;
+    struct verso_map_options options = options_with(VERSO_MAP_WRITE | VERSO_MAP_GROW);
+    const char *path = support_file("file", 3);
+    struct verso_map *map;
+    char *place = mmap(NULL, 2 * room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    (void)state;
+    assert_true(place != MAP_FAILED);
+    assert_int_equal(munmap(place, room), 0);
+    options.address = place;
+    assert_ok(verso_map_open(path, &options, &map));
+    assert_ptr_equal(verso_map_data(map), place);
+    assert_true(info_of(map).span_bytes >= room / 4 && info_of(map).span_bytes <= room);
+    assert_ok(verso_map_resize(map, room / 4));
+    assert_open_fails(path, &options, -EEXIST, "mmap"); /* now something stands there */
+    verso_map_close(map);
+    options.span_bytes = room + 1;
+    assert_open_fails(path, &options, -EEXIST, "mmap");
+    assert_int_equal(munmap(place + room, room), 0);
+}
+
 /* In a child whose address space is limited (ulimit -v): the default span makes do, a span asked for does not. */
 static int open_in_little_room(void *path)
 {
@@ -516,12 +540,24 @@ struct readers {
     atomic_bool failed;
 };
 
+/* What the header allows any thread to ask while another resizes. */
+static bool can_use_what_stays(const struct readers *readers)
+{
+    struct verso_map_info info = VERSO_MAP_INFO_INIT;
+
+    return verso_map_info(readers->map, &info) == 0 && info.kind == VERSO_MAP_KIND_FILE &&
+           verso_map_populate(readers->map, 0, readers->kept_bytes, 0) == 0 &&
+           verso_map_sync(readers->map, 0, readers->kept_bytes, VERSO_MAP_SYNC_START) == 0;
+}
+
 static void *read_what_stays(void *arg)
 {
     struct readers *readers = arg;
 
     while (!atomic_load(&readers->stop)) {
         if (verso_map_data(readers->map) != readers->data || verso_map_bytes(readers->map) < readers->kept_bytes)
+            atomic_store(&readers->failed, true);
+        if (!can_use_what_stays(readers))
             atomic_store(&readers->failed, true);
         for (size_t i = 0; i < readers->kept_bytes; i += 97)
             if (readers->data[i] != support_byte(i))
@@ -575,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_span),
         cmocka_unit_test(test_default_span),
+        cmocka_unit_test(test_default_span_before_a_neighbour),
         cmocka_unit_test(test_limited_address_space),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_lock_limit),
