@@ -3,9 +3,9 @@
  * watch_reader.h - a second process that reads the file through a map, so that there is something to see.
  *
  * It maps the whole file, touches its pages in order at a gentle pace, rests, lets go of the pages and begins again.
- * It leaves the page cache as it found it: what was cached before stays; only what it brought in itself is dropped, at
- * the end of each pass and at its own end, and never what another process maps. Its CPU and I/O are small: a pass takes
- * about twenty seconds, and at most 64 MiB are read in a second.
+ * It leaves the page cache as it found it: what was cached before stays; only what was not is dropped, at the end
+ * of each pass and at its own end, and never what another process maps. Its CPU and I/O are small: a pass takes about
+ * twenty seconds, and at most 64 MiB are read in a second.
  */
 #ifndef VERSO_CLI_WATCH_READER_H
 #define VERSO_CLI_WATCH_READER_H
