@@ -62,7 +62,7 @@ struct command {
     const char *name;
     const char *summary;              /* one line for `verso help` */
     const char *arguments;            /* "FILE|DIR..." */
-    const char *example;              /* shown first by --help: lines of "$ verso ..." */
+    const char *example;              /* shown first by --help: lines of "  $ verso ..." */
     const char *details;              /* paragraphs after the options: states, limits, exit codes; may be "" */
     const struct option_row *options; /* ends with a row without a name; --json, --quiet, --help come by themselves */
     bool has_json;
