@@ -16,6 +16,7 @@
  *   - Whoever may write the file can change or cut it while you read. See "stability" below and guard.h.
  *   - Stores reach other maps of the file at once, and the disk when the kernel likes. See verso_map_sync().
  *   - A map is inherited by fork(): shared maps stay shared, private ones part on the next store.
+ *     A LEASED map's lease is one for both: when the child closes or settles its map, the parent's lease goes, too.
  *
  * Everything works the same for files that the kernel can't map (pipes, /proc, most devices): they are read into
  * private memory, and verso_map_info() says so. Empty files are empty maps: verso_map_bytes() is 0, the data pointer is
