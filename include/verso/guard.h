@@ -19,6 +19,11 @@
  *     own, as this one does; verso_guard_state() tells whether ours is still the installed one.
  *   - Inside verso_guard_run() the function is left as by longjmp: what it allocated or locked stays so. Read there;
  *     act outside.
+ *   - Such a function ends by returning, or by a fault. One that is left in another way (longjmp, a C++ exception)
+ *     takes its scope with it, and the next fault jumps to where nothing is any more.
+ *   - A signal handler that meets a fault while such a function is under way makes it be left, too, and the signals
+ *     that were blocked for the handler stay blocked. Handlers use verso_guard_copy() and its like, or a scope of their
+ *     own.
  *   - A thread that blocks SIGBUS can't be guarded: the kernel kills the process when a fault meets a blocked signal.
  *   - Nothing here covers SIGSEGV: a wrong pointer still stops the program where it is wrong.
  */
@@ -36,9 +41,9 @@ struct verso_map;
  * verso_guard_install() - begin to handle faults in verso's maps
  * verso_guard_remove()  - undo one verso_guard_install()
  *
- * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER). Installing again only counts, unless another
- * handler has been put over ours since: then ours comes on top again, with the other beneath. The last remove puts the
- * earlier action back.
+ * Installs one SIGBUS handler (SA_SIGINFO, SA_ONSTACK, SA_NODEFER; SA_RESTART unless the handler beneath does without).
+ * Installing again only counts, unless another handler has been put over ours since: then ours comes on top again, with
+ * the other beneath. The last remove puts the earlier action back.
  *
  * Errors:  -errno of sigaction; -EBUSY when others have been put over ours eight times. remove: VERSO_E_GUARD when
  *          never installed, or when another handler has been installed over ours; ours then stays underneath it and
