@@ -11,12 +11,6 @@
 
 #ifdef VERSO__GUARD_HAS_LOOPS
 
-/* What is left to do after a fault at @fault: how many bytes were done in the end. */
-static __attribute__((noinline, cold)) size_t copy_again(unsigned char *target, const unsigned char *source,
-                                                         size_t bytes, uintptr_t fault);
-static __attribute__((noinline, cold)) size_t fill_again(unsigned char *target, uint64_t value, size_t bytes,
-                                                         uintptr_t fault);
-
 #if defined(__x86_64__)
 #include "guard/copy_x86_64.h"
 #else
@@ -35,7 +29,7 @@ static size_t torn_at(uintptr_t fault, size_t done)
     return done;
 }
 
-static size_t copy_again(unsigned char *target, const unsigned char *source, size_t bytes, uintptr_t fault)
+size_t verso__guard_copy_again(unsigned char *target, const unsigned char *source, size_t bytes, uintptr_t fault)
 {
     size_t wanted = fault - (uintptr_t)source, done;
 
@@ -53,10 +47,10 @@ size_t verso_guard_copy(void *target, const void *source, size_t bytes)
 
     if (bytes > COPY_SMALL_BYTES)
         return copy_large(target, source, bytes);
-    return copy_small(target, source, bytes, &fault) ? bytes : copy_again(target, source, bytes, fault);
+    return copy_small(target, source, bytes, &fault) ? bytes : verso__guard_copy_again(target, source, bytes, fault);
 }
 
-static size_t fill_again(unsigned char *target, uint64_t value, size_t bytes, uintptr_t fault)
+size_t verso__guard_fill_again(unsigned char *target, uint64_t value, size_t bytes, uintptr_t fault)
 {
     size_t wanted = fault - (uintptr_t)target, done;
 
@@ -73,7 +67,7 @@ size_t verso_guard_fill(void *target, unsigned char value, size_t bytes)
 
     if (bytes > FILL_SMALL_BYTES)
         return fill_large(target, values, bytes);
-    return fill_small(target, values, bytes, &fault) ? bytes : fill_again(target, values, bytes, fault);
+    return fill_small(target, values, bytes, &fault) ? bytes : verso__guard_fill_again(target, values, bytes, fault);
 }
 
 #else

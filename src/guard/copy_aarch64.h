@@ -115,7 +115,7 @@ static inline size_t copy_large(unsigned char *target, const unsigned char *sour
 {
     uintptr_t fault;
 
-    return copy_many(target, source, bytes, &fault) ? bytes : copy_again(target, source, bytes, fault);
+    return copy_many(target, source, bytes, &fault) ? bytes : verso__guard_copy_again(target, source, bytes, fault);
 }
 
 /* ---- Filling ---------------------------------------------------------------------------------------------------- */
@@ -183,7 +183,7 @@ static inline size_t fill_large(unsigned char *target, uint64_t value, size_t by
 {
     uintptr_t fault;
 
-    return fill_many(target, value, bytes, &fault) ? bytes : fill_again(target, value, bytes, fault);
+    return fill_many(target, value, bytes, &fault) ? bytes : verso__guard_fill_again(target, value, bytes, fault);
 }
 
 #endif

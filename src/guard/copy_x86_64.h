@@ -15,6 +15,7 @@
 #ifndef VERSO_SRC_GUARD_COPY_X86_64_H
 #define VERSO_SRC_GUARD_COPY_X86_64_H
 
+#include "guard/primitives.h"
 #include "guard/vector_x86_64.h"
 
 /* Where rep movsb and rep stosb take over; measured, `./dev bench guard`. */
@@ -144,7 +145,7 @@ static __attribute__((noinline)) size_t copy_by_string(unsigned char *target, co
     uintptr_t fault;
 
     if (!copy_32_to_64(target, source, 64, &fault))
-        return copy_again(target, source, bytes, fault);
+        return verso__guard_copy_again(target, source, bytes, fault);
     left = copy_exact(target + skip, source + skip, bytes - skip);
     return bytes - left;
 }
@@ -158,7 +159,7 @@ static __attribute__((noinline)) size_t copy_by_string_at_once(unsigned char *ta
 static inline size_t copy_ended(bool whole, unsigned char *target, const unsigned char *source, size_t bytes,
                                 const uintptr_t *fault)
 {
-    return __builtin_expect(whole, 1) ? bytes : copy_again(target, source, bytes, *fault);
+    return __builtin_expect(whole, 1) ? bytes : verso__guard_copy_again(target, source, bytes, *fault);
 }
 
 /* Whether loads and stores of one block look alike to the processor, which compares the lower 12 bits first and then
@@ -311,14 +312,14 @@ static __attribute__((noinline)) size_t fill_by_string(unsigned char *target, ui
     uintptr_t fault;
 
     if (!fill_32_to_64(target, value, 64, &fault))
-        return fill_again(target, value, bytes, fault);
+        return verso__guard_fill_again(target, value, bytes, fault);
     left = fill_exact(target + skip, value, bytes - skip);
     return bytes - left;
 }
 
 static inline size_t fill_ended(bool whole, unsigned char *target, uint64_t value, size_t bytes, const uintptr_t *fault)
 {
-    return __builtin_expect(whole, 1) ? bytes : fill_again(target, value, bytes, *fault);
+    return __builtin_expect(whole, 1) ? bytes : verso__guard_fill_again(target, value, bytes, *fault);
 }
 
 static __attribute__((noinline, cold)) size_t fill_unasked(unsigned char *target, uint64_t value, size_t bytes)

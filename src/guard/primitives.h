@@ -16,6 +16,12 @@
 #define VERSO__GUARD_HAS_LOOPS
 #endif
 
+/* Of the loops: what is left to do after a fault at the address @fault. How many bytes were done in the end. */
+__attribute__((cold)) size_t verso__guard_copy_again(unsigned char *target, const unsigned char *source, size_t bytes,
+                                                     uintptr_t fault);
+__attribute__((cold)) size_t verso__guard_fill_again(unsigned char *target, uint64_t value, size_t bytes,
+                                                     uintptr_t fault);
+
 size_t verso__guard_portable_copy(void *target, const void *source, size_t bytes);
 size_t verso__guard_portable_fill(void *target, unsigned char value, size_t bytes);
 struct verso_guard_scan verso__guard_portable_find(const void *data, unsigned char value, size_t bytes);

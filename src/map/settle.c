@@ -80,6 +80,7 @@ static void let_go(struct settling *settling)
 {
     struct verso_map *map = settling->map;
     struct verso__os_file_info info;
+    int before = -1;
 
     if (!map->path_is_name && map->fd >= 0)
         verso__map_path_remember(map, map->fd);
@@ -89,7 +90,7 @@ static void let_go(struct settling *settling)
         map->inode = info.inode;
     }
     if (map->fd >= 0) {
-        verso__os_close(map->fd);
+        before = map->fd;
         map->fd = settling->copy_fd;
         settling->copy_fd = -1;
     }
@@ -98,6 +99,8 @@ static void let_go(struct settling *settling)
     map->stability_why = "the lease was settled";
     map->narrowed = false;
     atomic_store(&map->range.fd, map->flags & VERSO_MAP_SUBSTITUTE ? map->fd : -1);
+    if (before >= 0)
+        verso__os_close(before); /* not before a handler can't come upon it any more */
 }
 
 static int settle(struct settling *settling)
