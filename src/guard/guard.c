@@ -18,11 +18,6 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <pthread.h>
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one install or remove at a time */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static atomic_uint installs;
 
 static bool mend(const struct verso__os_fault *fault)
 {
@@ -47,49 +42,18 @@ static bool mend(const struct verso__os_fault *fault)
 
 /* ---- Installing ----------------------------------------------------------------------------------------------- */
 
-/* A child of fork() has one thread; a lock that another thread of its parent held would never be given back. */
-static void lock_take(void)
-{
-    (void)pthread_mutex_lock(&lock);
-}
-
-static void lock_give(void)
-{
-    (void)pthread_mutex_unlock(&lock);
-}
-
-static void lock_survives_fork(void)
-{
-    (void)pthread_atfork(lock_take, lock_give, lock_give);
-}
-
 int verso_guard_install(void)
 {
-    int error = 0;
+    int error = verso__os_fault_install(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_ANSWERS, mend);
 
-    (void)pthread_once(&fork_once, lock_survives_fork);
-    lock_take();
-    if (!atomic_load(&installs) || !verso__os_fault_is_installed())
-        error = verso__os_fault_install(mend);
-    if (error == -EALREADY)
-        error = 0; /* a remove that failed has left it in place */
-    if (error == 0)
-        atomic_fetch_add(&installs, 1);
-    lock_give();
     return error < 0 ? verso__fail(error, "sigaction", NULL) : 0;
 }
 
 int verso_guard_remove(void)
 {
-    int error = 0;
+    int error = verso__os_fault_remove(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_ANSWERS);
 
-    lock_take();
-    if (!atomic_load(&installs))
-        error = VERSO_E_GUARD;
-    else if (atomic_fetch_sub(&installs, 1) == 1)
-        error = verso__os_fault_remove();
-    lock_give();
-    if (error == -EBUSY)
+    if (error == -EBUSY || error == -EINVAL)
         error = VERSO_E_GUARD;
     return error < 0 ? verso__fail(error, "sigaction", NULL) : 0;
 }
@@ -98,10 +62,11 @@ enum verso_guard_state verso_guard_state(void)
 {
     if (!verso__guard_is_active())
         return VERSO_GUARD_ABSENT;
-    return verso__os_fault_is_installed() ? VERSO_GUARD_ACTIVE : VERSO_GUARD_REPLACED;
+    return verso__os_fault_is_installed(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_ANSWERS) ? VERSO_GUARD_ACTIVE
+                                                                                      : VERSO_GUARD_REPLACED;
 }
 
 bool verso__guard_is_active(void)
 {
-    return atomic_load_explicit(&installs, memory_order_relaxed) != 0;
+    return verso__os_fault_is_wanted(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_ANSWERS);
 }

@@ -299,14 +299,23 @@ int verso__os_residency_is_honest(int fd);
 
 /* ---- Faults --------------------------------------------------------------------------------------------------- */
 
+enum verso__os_fault_signal {
+    VERSO__OS_FAULT_BUS = 0, /* SIGBUS: the memory is mapped, its content can't be had */
+    VERSO__OS_FAULT_SEGV,    /* SIGSEGV: not mapped, or not for this */
+};
+
 enum verso__os_fault_cause {
-    VERSO__OS_FAULT_PAST_END = 1, /* SIGBUS BUS_ADRERR: past the end, no space, or I/O error */
-    VERSO__OS_FAULT_POISON,       /* SIGBUS BUS_MCEERR_*: broken or poisoned memory */
-    VERSO__OS_FAULT_OTHER,        /* another code, or sent by a process */
+    VERSO__OS_FAULT_PAST_END = 1, /* BUS_ADRERR: past the end, no space, or I/O error */
+    VERSO__OS_FAULT_POISON,       /* BUS_MCEERR_*: broken or poisoned memory */
+    VERSO__OS_FAULT_NOT_MAPPED,   /* SEGV_MAPERR: nothing there, or a guard */
+    VERSO__OS_FAULT_NO_ACCESS,    /* SEGV_ACCERR, SEGV_PKUERR: there, but not for this */
+    VERSO__OS_FAULT_OTHER,        /* another code (x86-64: no address at all, @address is 0), or sent by a process */
 };
 
 struct verso__os_fault {
+    enum verso__os_fault_signal signal;
     enum verso__os_fault_cause cause;
+    unsigned access;     /* enum verso__os_access: what was tried; NONE when the machine doesn't say */
     void *address;       /* the byte whose access failed (page-granular for some causes) */
     uintptr_t *pc;       /* the program counter; what is stored here is where execution goes on */
     uintptr_t *word;     /* a register, rax or x16, that the code at the new *pc may take something from */
@@ -319,22 +328,35 @@ struct verso__os_fault {
  */
 typedef bool verso__os_fault_function(const struct verso__os_fault *fault);
 
+/* When a function is asked. One function per signal and rank. */
+enum verso__os_fault_rank {
+    VERSO__OS_FAULT_ANSWERS = 0, /* first, and by each of our handlers that the signal passes */
+    VERSO__OS_FAULT_REPORTS,     /* when no answer was given; once, by the topmost of our handlers; never handles */
+};
+
 /* Gives the thread back the signal mask it had when it faulted: a handler over ours may have blocked what it likes. */
 void verso__os_fault_leave(const struct verso__os_fault *fault);
 
 /*
- * Installs one process-wide SIGBUS handler (on the alternate stack where a thread has one) that asks @function first
- * and passes on what it refuses, as the action found at installation wishes: handler with or without SA_SIGINFO, its
- * mask, SA_RESETHAND, SIG_IGN, SIG_DFL. -EALREADY when installed.
+ * Installs one process-wide handler of @signal (on the alternate stack where a thread has one) that asks @function and
+ * passes on what it refuses, as the action found at installation wishes: handler with or without SA_SIGINFO, its mask,
+ * SA_RESETHAND, SIG_IGN, SIG_DFL. Installing again counts, and comes on top again where another handler has been put
+ * over ours. -EBUSY when that has happened too often. Any thread; also after fork().
  */
-int verso__os_fault_install(verso__os_fault_function *function);
+int verso__os_fault_install(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank,
+                            verso__os_fault_function *function);
 
-/* Puts the earlier action back. -EBUSY when another handler has been installed over ours: ours then stays beneath it,
- * passing on. */
-int verso__os_fault_remove(void);
+/*
+ * Undoes one install. The last one of a signal puts the earlier action back. -EINVAL when there was none. -EBUSY when
+ * another handler has been installed over ours: ours then stays beneath it, passing on.
+ */
+int verso__os_fault_remove(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank);
 
-/* 1: ours is the installed handler. 0: not. */
-int verso__os_fault_is_installed(void);
+/* Installed more often than removed. Cheap: no system call. */
+bool verso__os_fault_is_wanted(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank);
+
+/* 1: wanted, and the handler that the kernel calls is ours. 0: not. */
+int verso__os_fault_is_installed(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank);
 
 /* Zero pages over [address, address + bytes), keeping @access. Async-signal-safe: for substituting torn pages. */
 int verso__os_zero_over(void *address, size_t bytes, unsigned access);

@@ -413,10 +413,10 @@ int __wrap_verso__os_copy_range(int source_fd, uint64_t source_offset, int targe
 }
 
 /* -EBUSY says that another handler stands over ours, which from then on only passes on: as good as removed. */
-int __wrap_verso__os_fault_remove(void)
+int __wrap_verso__os_fault_remove(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank)
 {
     int error = REFUSE("fault_remove", (EBUSY));
-    int r = __real_verso__os_fault_remove();
+    int r = __real_verso__os_fault_remove(signal, rank);
 
     return error ? error : r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault - one SIGBUS handler that minds its own business.
+ * fault - one handler for SIGBUS, one for SIGSEGV, that mind their own business.
  *
  * There is one action per signal and process, so a library that takes it must give back what it took: whatever is not
  * ours goes on to the action found at installation, just as the kernel would have carried it out.
@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define ENTRY_COUNT 8
+#define RANK_COUNT 2
 #define MASK_WORDS (sizeof(sigset_t) / sizeof(unsigned long))
 
 struct record {
@@ -42,9 +43,21 @@ struct entry {
     struct record records[2]; /* what is beneath this entry */
 };
 
-static struct entry entries[ENTRY_COUNT];
-static unsigned entries_used; /* the caller keeps installs and removes apart */
-static _Atomic(verso__os_fault_function *) asked;
+/* All that is known of one signal. */
+struct chain {
+    int number;
+    struct entry entries[ENTRY_COUNT];
+    atomic_uint entries_used;
+    _Atomic(verso__os_fault_function *) asked[RANK_COUNT];
+    atomic_uint installs[RANK_COUNT];
+};
+
+static struct chain chains[] = {
+    [VERSO__OS_FAULT_BUS] = { .number = SIGBUS },
+    [VERSO__OS_FAULT_SEGV] = { .number = SIGSEGV },
+};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one install or remove at a time */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void record_store(struct entry *entry, const struct sigaction *action)
 {
@@ -137,8 +150,12 @@ static void pass_on(struct entry *entry, int number, siginfo_t *info, void *cont
 
 /* ---- The handler ---------------------------------------------------------------------------------------------- */
 
-static enum verso__os_fault_cause cause_of(const siginfo_t *info)
+static enum verso__os_fault_cause cause_of(int number, const siginfo_t *info)
 {
+    if (number == SIGSEGV)
+        return info->si_code == SEGV_MAPERR                                   ? VERSO__OS_FAULT_NOT_MAPPED
+               : info->si_code == SEGV_ACCERR || info->si_code == SEGV_PKUERR ? VERSO__OS_FAULT_NO_ACCESS
+                                                                              : VERSO__OS_FAULT_OTHER;
     switch (info->si_code) {
     case BUS_ADRERR:
         return VERSO__OS_FAULT_PAST_END;
@@ -149,6 +166,56 @@ static enum verso__os_fault_cause cause_of(const siginfo_t *info)
         return VERSO__OS_FAULT_OTHER;
     }
 }
+
+/* What was tried, from what the processor left in the frame. */
+#if defined(__x86_64__)
+static unsigned access_of(const ucontext_t *context)
+{
+    const greg_t page_fault = 14, write_bit = 1 << 1, fetch_bit = 1 << 4;
+    greg_t error = context->uc_mcontext.gregs[REG_ERR];
+
+    if (context->uc_mcontext.gregs[REG_TRAPNO] != page_fault)
+        return VERSO__OS_ACCESS_NONE;
+    if (error & fetch_bit)
+        return VERSO__OS_ACCESS_EXEC;
+    return error & write_bit ? VERSO__OS_ACCESS_WRITE : VERSO__OS_ACCESS_READ;
+}
+#elif defined(__aarch64__)
+/* The syndrome register is one of the records behind the general registers; each begins with a magic and its size. */
+static unsigned access_of(const ucontext_t *context)
+{
+    const unsigned char *record = context->uc_mcontext.__reserved;
+    const unsigned char *end = record + sizeof(context->uc_mcontext.__reserved);
+    struct {
+        uint32_t magic;
+        uint32_t bytes;
+        uint64_t syndrome;
+    } head;
+
+    for (; (size_t)(end - record) >= sizeof(head); record += head.bytes) {
+        unsigned class;
+
+        __builtin_memcpy(&head, record, sizeof(head));
+        if (head.magic == 0 || head.bytes < sizeof(uint64_t) || head.bytes > (size_t)(end - record))
+            break;
+        if (head.magic != 0x45535201) /* ESR_MAGIC */
+            continue;
+        class = (unsigned)(head.syndrome >> 26) & 0x3F;
+        if (class == 0x20 || class == 0x21)
+            return VERSO__OS_ACCESS_EXEC;
+        if (class == 0x24 || class == 0x25)
+            return head.syndrome & 1U << 6 ? VERSO__OS_ACCESS_WRITE : VERSO__OS_ACCESS_READ;
+        break;
+    }
+    return VERSO__OS_ACCESS_NONE;
+}
+#else
+static unsigned access_of(const ucontext_t *context)
+{
+    (void)context;
+    return VERSO__OS_ACCESS_NONE;
+}
+#endif
 
 static uintptr_t pc_load(const ucontext_t *context)
 {
@@ -198,11 +265,24 @@ static void word_store(ucontext_t *context, uintptr_t word)
 #endif
 }
 
-static bool ask(const siginfo_t *info, ucontext_t *context)
+static struct chain *chain_of(int number)
 {
-    verso__os_fault_function *function = atomic_load(&asked);
+    return &chains[number == SIGSEGV ? VERSO__OS_FAULT_SEGV : VERSO__OS_FAULT_BUS];
+}
+
+static bool ask(struct chain *chain, enum verso__os_fault_rank rank, const siginfo_t *info, ucontext_t *context)
+{
+    verso__os_fault_function *function = atomic_load(&chain->asked[rank]);
     uintptr_t pc = pc_load(context), word = word_load(context);
-    const struct verso__os_fault fault = { cause_of(info), info->si_addr, &pc, &word, context };
+    const struct verso__os_fault fault = {
+        .signal = chain->number == SIGSEGV ? VERSO__OS_FAULT_SEGV : VERSO__OS_FAULT_BUS,
+        .cause = cause_of(chain->number, info),
+        .access = access_of(context),
+        .address = info->si_addr,
+        .pc = &pc,
+        .word = &word,
+        .context = context,
+    };
 
     if (!function || !is_access(info) || !function(&fault))
         return false;
@@ -218,20 +298,23 @@ void verso__os_fault_leave(const struct verso__os_fault *fault)
     (void)pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
 }
 
-static void handle(struct entry *entry, int number, siginfo_t *info, void *context)
+static void handle(unsigned index, int number, siginfo_t *info, void *context)
 {
+    struct chain *chain = chain_of(number);
     int before = errno;
-    bool handled = ask(info, context);
+    bool handled = ask(chain, VERSO__OS_FAULT_ANSWERS, info, context);
 
+    if (!handled && index + 1 == atomic_load(&chain->entries_used))
+        (void)ask(chain, VERSO__OS_FAULT_REPORTS, info, context);
     errno = before;
     if (!handled)
-        pass_on(entry, number, info, context);
+        pass_on(&chain->entries[index], number, info, context);
 }
 
 #define ENTRY(n)                                                       \
     static void handle_##n(int number, siginfo_t *info, void *context) \
     {                                                                  \
-        handle(&entries[n], number, info, context);                    \
+        handle(n, number, info, context);                              \
     }
 ENTRY(0)
 ENTRY(1)
@@ -267,65 +350,137 @@ static int restart_flag_of(const struct sigaction *beneath)
     return beneath->sa_flags & SA_RESTART;
 }
 
-static int install_on_top(const struct sigaction *beneath)
+static int install_on_top(struct chain *chain, const struct sigaction *beneath)
 {
-    struct sigaction ours = { .sa_sigaction = entry_functions[entries_used] }, replaced;
+    unsigned used = atomic_load(&chain->entries_used);
+    struct sigaction ours = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | restart_flag_of(beneath) }, replaced;
 
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | restart_flag_of(beneath);
-    record_store(&entries[entries_used], beneath); /* before the first signal can come */
-    if (sigaction(SIGBUS, &ours, &replaced) < 0)
+    if (used == ENTRY_COUNT)
+        return -EBUSY;
+    ours.sa_sigaction = entry_functions[used];
+    record_store(&chain->entries[used], beneath); /* before the first signal can come */
+    atomic_store(&chain->entries_used, used + 1);
+    if (sigaction(chain->number, &ours, &replaced) < 0) {
+        atomic_store(&chain->entries_used, used);
         return -errno;
-    record_store(&entries[entries_used], &replaced); /* what was really there, should somebody have been quicker */
-    entries_used++;
+    }
+    record_store(&chain->entries[used], &replaced); /* what was really there, should somebody have been quicker */
     return 0;
 }
 
-int verso__os_fault_install(verso__os_fault_function *function)
+/* Our entry that the kernel calls; ENTRY_COUNT when another's handler is on top. */
+static int find_top(const struct chain *chain, struct sigaction *out_current, unsigned *out_entry)
 {
-    verso__os_fault_function *before = atomic_load(&asked);
-    struct sigaction current;
-    unsigned entry;
-    int error = 0;
-
-    if (sigaction(SIGBUS, NULL, &current) < 0)
+    if (sigaction(chain->number, NULL, out_current) < 0)
         return -errno;
-    entry = entry_of(&current);
-    if (entry < ENTRY_COUNT && before)
-        return -EALREADY;
-    atomic_store(&asked, function);
-    if (entry == ENTRY_COUNT)
-        error = entries_used < ENTRY_COUNT ? install_on_top(&current) : -EBUSY;
-    if (error < 0)
-        atomic_store(&asked, before);
-    return error;
+    *out_entry = entry_of(out_current);
+    return 0;
 }
 
-int verso__os_fault_remove(void)
+static int install_in(struct chain *chain, enum verso__os_fault_rank rank, verso__os_fault_function *function)
+{
+    verso__os_fault_function *before = atomic_load(&chain->asked[rank]);
+    struct sigaction current;
+    unsigned entry;
+    int r = find_top(chain, &current, &entry);
+
+    if (r < 0)
+        return r;
+    atomic_store(&chain->asked[rank], function);
+    if (entry == ENTRY_COUNT)
+        r = install_on_top(chain, &current);
+    if (r < 0)
+        atomic_store(&chain->asked[rank], before);
+    else
+        atomic_fetch_add(&chain->installs[rank], 1);
+    return r;
+}
+
+/* Takes our entry out from under the kernel, unless somebody still wants it. */
+static int remove_top(struct chain *chain)
 {
     struct sigaction current, beneath;
     struct record *record;
     unsigned entry;
+    int r = find_top(chain, &current, &entry);
 
-    if (!atomic_load(&asked))
-        return -EINVAL;
-    if (sigaction(SIGBUS, NULL, &current) < 0)
+    if (r < 0)
+        return r;
+    if (entry == ENTRY_COUNT)
+        return -EBUSY;
+    for (size_t rank = 0; rank < RANK_COUNT; rank++)
+        if (atomic_load(&chain->installs[rank]))
+            return 0;
+    record_load(&chain->entries[entry], &beneath, &record);
+    if (sigaction(chain->number, &beneath, NULL) < 0)
         return -errno;
-    entry = entry_of(&current);
-    if (entry < ENTRY_COUNT) {
-        record_load(&entries[entry], &beneath, &record);
-        if (sigaction(SIGBUS, &beneath, NULL) < 0)
-            return -errno;
-        entries_used = entry;
-    }
-    atomic_store(&asked, NULL);
-    return entry < ENTRY_COUNT ? 0 : -EBUSY;
+    atomic_store(&chain->entries_used, entry);
+    return 0;
 }
 
-int verso__os_fault_is_installed(void)
+static int remove_from(struct chain *chain, enum verso__os_fault_rank rank)
+{
+    int r;
+
+    if (!atomic_load(&chain->installs[rank]))
+        return -EINVAL;
+    if (atomic_fetch_sub(&chain->installs[rank], 1) > 1)
+        return 0;
+    r = remove_top(chain);
+    atomic_store(&chain->asked[rank], NULL);
+    return r;
+}
+
+/* A child of fork() has one thread; a lock that another thread of its parent held would never be given back. */
+static void lock_take(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+static void lock_give(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void lock_survives_fork(void)
+{
+    (void)pthread_atfork(lock_take, lock_give, lock_give);
+}
+
+int verso__os_fault_install(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank,
+                            verso__os_fault_function *function)
+{
+    int r;
+
+    (void)pthread_once(&fork_once, lock_survives_fork);
+    lock_take();
+    r = install_in(&chains[signal], rank, function);
+    lock_give();
+    return r;
+}
+
+int verso__os_fault_remove(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank)
+{
+    int r;
+
+    lock_take();
+    r = remove_from(&chains[signal], rank);
+    lock_give();
+    return r;
+}
+
+bool verso__os_fault_is_wanted(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank)
+{
+    return atomic_load_explicit(&chains[signal].installs[rank], memory_order_relaxed) != 0;
+}
+
+int verso__os_fault_is_installed(enum verso__os_fault_signal signal, enum verso__os_fault_rank rank)
 {
     struct sigaction current;
+    unsigned entry;
 
-    return atomic_load(&asked) && sigaction(SIGBUS, NULL, &current) == 0 && entry_of(&current) < ENTRY_COUNT;
+    return verso__os_fault_is_wanted(signal, rank) && find_top(&chains[signal], &current, &entry) == 0 &&
+           entry < ENTRY_COUNT;
 }
 
 /* ---- Mending, in signal context ------------------------------------------------------------------------------- */
