@@ -5,6 +5,7 @@
 
 #include <verso/base.h>     /* version, page size */
 #include <verso/cache.h>    /* files into the page cache, and out of it */
+#include <verso/code.h>     /* memory for machine code: W^X */
 #include <verso/error.h>    /* what went wrong, and what to do about it */
 #include <verso/features.h> /* what this machine can do */
 #include <verso/guard.h>    /* faults in maps, without dying */

@@ -44,7 +44,11 @@ VERSO_BEGIN_DECLS
       "call verso_guard_install() after the code that installs the other handler")                                   \
     X(VERSO_E_LEASE, -20014, "another process waits for this file: the read lease is being broken",                  \
       "call verso_map_settle() to keep a private copy and let the other process go on")                              \
-    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options")
+    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options") \
+    X(VERSO_E_EXEC, -20016, "a policy of this system forbids new executable memory",                                 \
+      "the record's cause is the kernel's answer; ask for the permission (SELinux execmem), or run without made code") \
+    X(VERSO_E_NEAR, -20017, "there is no room left within reach of the address given",                               \
+      "ask for smaller segments, or open the pool before other memory takes the room")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

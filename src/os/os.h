@@ -251,7 +251,8 @@ enum verso__os_advice {
     VERSO__OS_ADVICE_CORE,
     VERSO__OS_ADVICE_NO_FORK, /* a child does not get the range */
     VERSO__OS_ADVICE_FORK,
-    VERSO__OS_ADVICE_REMOVE, /* punch a hole under the range (shared maps) */
+    VERSO__OS_ADVICE_REMOVE,       /* punch a hole under the range (shared maps) */
+    VERSO__OS_ADVICE_WIPE_ON_FORK, /* a child finds zeros there (private anonymous) */
 };
 
 int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice);
@@ -274,6 +275,20 @@ int verso__os_name(void *address, size_t bytes, const char *name);
 
 /* Writes the dirty pages of a shared map back and waits (MS_SYNC). */
 int verso__os_sync_mapping(void *address, size_t bytes);
+
+/* ---- Code ------------------------------------------------------------------------------------------------------ */
+
+/* Makes instruction fetches of this CPU see what was stored to a range that is mapped executable at @address, through
+ * whichever mapping. Any range. */
+void verso__os_code_flush(void *address, size_t bytes);
+
+/* Announces verso__os_code_barrier(), once per process; a child of fork() inherits it. -EINVAL where the CPU or kernel
+ * has no such thing. */
+int verso__os_code_barrier_announce(void);
+
+/* When this returns, every thread of the process has executed an instruction that makes its CPU forget what it had
+ * fetched ahead. -EPERM when it was not announced. */
+int verso__os_code_barrier(void);
 
 /* ---- Residency ------------------------------------------------------------------------------------------------ */
 
@@ -463,6 +478,10 @@ enum verso__os_extent_flags {
 /* Up to @room extents from @offset on (FIEMAP, no sync); the first may begin before it. It was the last batch when
  * *out_count is 0 or an extent is LAST. -EOPNOTSUPP where the file system has no blocks to tell of. */
 int verso__os_extents(int fd, uint64_t offset, struct verso__os_extent *out_extents, size_t room, size_t *out_count);
+
+/* Who is calling: ids that are true now, also after fork(). */
+pid_t verso__os_process_id(void);
+pid_t verso__os_thread_id(void);
 
 /* Calls @each for every process id; stops as verso__os_mappings() does. */
 int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg);

@@ -71,6 +71,10 @@ struct verso__cachestat {
 #define PR_SET_VMA 0x53564d41 /* 5.17 */
 #define PR_SET_VMA_ANON_NAME 0
 #endif
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65 /* 6.3 */
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif

@@ -125,6 +125,7 @@ int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice)
         [VERSO__OS_ADVICE_NO_FORK] = MADV_DONTFORK,
         [VERSO__OS_ADVICE_FORK] = MADV_DOFORK,
         [VERSO__OS_ADVICE_REMOVE] = MADV_REMOVE,
+        [VERSO__OS_ADVICE_WIPE_ON_FORK] = MADV_WIPEONFORK,
     };
 
     if ((size_t)advice >= sizeof(kernel_advice) / sizeof(kernel_advice[0]) || advice < VERSO__OS_ADVICE_NORMAL)

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Lists of mappings ---- */
 
@@ -173,6 +174,16 @@ int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *ma
 }
 
 /* ---- Processes ---- */
+
+pid_t verso__os_process_id(void)
+{
+    return getpid();
+}
+
+pid_t verso__os_thread_id(void)
+{
+    return gettid();
+}
 
 int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg)
 {
