@@ -155,8 +155,8 @@ VERSO_API VERSO_MUST_CHECK int verso_code_add(struct verso_code *code, const voi
  * verso_code_shrink() - give back what a block has too much
  * @bytes: what is still needed, at least one; more than the block has is VERSO_E_RANGE
  *
- * Errors:  VERSO_E_RANGE; -EBUSY (somebody is writing to it); -EPERM (in a child); with TOGGLE -errno of mprotect, and
- *          the block is as it was.
+ * Errors:  VERSO_E_RANGE; -EBUSY (somebody is writing to it); -EPERM (in a child); with TOGGLE -errno of mprotect: the
+ *          block is as large as it was, but of the part that was to go nothing is promised. Call it again.
  * Threads: any; no thread may be in the part that goes.
  */
 VERSO_API VERSO_MUST_CHECK int verso_code_shrink(struct verso_code *code, const void *block, size_t bytes);
@@ -167,7 +167,7 @@ VERSO_API VERSO_MUST_CHECK int verso_code_shrink(struct verso_code *code, const 
  * Its memory is filled with traps at once. A segment that becomes empty goes back to the system, unless it is the first
  * one, or sealed.
  *
- * Errors:  as verso_code_shrink(); on failure the block is as it was.
+ * Errors:  as verso_code_shrink(); on failure it is still a block.
  * Threads: any; no thread may be in it, or return into it.
  */
 VERSO_API int verso_code_free(struct verso_code *code, const void *block);

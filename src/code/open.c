@@ -200,21 +200,20 @@ static int make_mark(struct verso_code *code)
     return 0;
 }
 
+/* The dump comes last: when anything else fails, there is no file to take away again. */
 static int build(struct verso_code *code, const struct verso_code_options *options)
 {
     const char *step;
     int r = make_mark(code);
 
-    if (r == 0 && options->dump_directory) {
-        r = verso__code_dump_open(options->dump_directory, &code->dump, &step);
-        if (r < 0)
-            return verso__fail(r, step, options->dump_directory);
-    }
     if (r == 0)
         r = choose_mode(code, (enum verso_code_mode)options->mode);
-    code->sync_why =
-        r == 0 && verso__os_code_barrier_announce() < 0 ? "this kernel or CPU has no barrier for code" : "";
-    return r;
+    if (r < 0)
+        return r;
+    code->sync_why = verso__os_code_barrier_announce() < 0 ? "this kernel or CPU has no barrier for code" : "";
+    if (options->dump_directory)
+        r = verso__code_dump_open(options->dump_directory, &code->dump, &step);
+    return r < 0 ? verso__fail(r, step, options->dump_directory) : 0;
 }
 
 int verso_code_open(const struct verso_code_options *given, struct verso_code **out_code)
