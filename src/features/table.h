@@ -37,7 +37,10 @@
       "nothing: no part of verso asks for it") \
     X("mseal", "Linux 6.10", \
       "maps that nobody may unmap, move or re-protect", \
-      "verso_map_seal() answers VERSO_E_UNSUPPORTED") \
+      "verso_map_seal(), and verso_code_open() with SEAL, answer VERSO_E_UNSUPPORTED") \
+    X("membarrier for code", "Linux 4.16", \
+      "making every thread's CPU forget what it had fetched of code that changed", \
+      "uses freed memory for code at once, and says so: verso_code_info()") \
     X("PR_SET_VMA_ANON_NAME", "Linux 5.17", \
       "names for memory without a file, in /proc/PID/maps", \
       "such memory has no name; `verso maps` shows it as anonymous") \
@@ -45,8 +48,8 @@
       "copies of files that nobody can change (VERSO_MAP_COPY)", \
       "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
     X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
-      "shared memory that only its maker may write", \
-      "nothing: no part of verso asks for it") \
+      "shared memory that only its maker may write; code with a view for writing and one for running", \
+      "code gets one view that is toggled; verso_code_info() says so") \
     X("MFD_NOEXEC_SEAL", "Linux 6.3", \
       "files of memory that can never be made executable", \
       "makes them without that promise") \

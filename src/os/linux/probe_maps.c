@@ -5,6 +5,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -167,6 +168,17 @@ static int try_mseal(const char **out_note)
     return r;
 }
 
+/* Asked, not tried: trying would announce it, and that stays. */
+static int try_code_barrier(const char **out_note)
+{
+    long supported = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0U, 0);
+
+    (void)out_note;
+    if (supported < 0)
+        return -errno;
+    return supported & MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE ? 0 : -EINVAL;
+}
+
 static int try_name(const char **out_note)
 {
     size_t bytes = verso__os_page_bytes();
@@ -249,6 +261,7 @@ const struct probe verso__probes_of_maps[] = {
     { "MREMAP_DONTUNMAP", try_dontunmap },
     { "mremap of several", try_remap_of_several },
     { "mseal", try_mseal },
+    { "membarrier for code", try_code_barrier },
     { "PR_SET_VMA_ANON_NAME", try_name },
     { "memfd seals", try_memfd },
     { "F_SEAL_FUTURE_WRITE", try_future_write },
