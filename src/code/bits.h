@@ -57,4 +57,18 @@ static inline size_t verso__bits_find(const uint64_t *words, bool set, size_t st
     return end;
 }
 
+/* Where the run of bits that are not set and end before @end begins. */
+static inline size_t verso__bits_run_start(const uint64_t *words, size_t end)
+{
+    while (end > 0) {
+        size_t word = (end - 1) / WORD_BITS;
+        uint64_t found = words[word] & UINT64_MAX >> ((word + 1) * WORD_BITS - end);
+
+        if (found)
+            return (word + 1) * WORD_BITS - (size_t)__builtin_clzll(found);
+        end = word * WORD_BITS;
+    }
+    return 0;
+}
+
 #endif

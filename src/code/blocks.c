@@ -3,7 +3,7 @@
  * blocks - first fit over bitmaps, and what becomes of freed memory.
  *
  * The lowest address that will do is taken, so that code lies close together and what was freed is used before anything
- * new. Two marks keep the search short: nothing is free before free_from, and no run as long as too_many is.
+ * new. Marks keep the search short: before lowest[i] there is no run of i + 1 granules, and nowhere one of too_many.
  */
 #include "code/bits.h"
 #include "code/code.h"
@@ -12,6 +12,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* So much may wait for a barrier before one is asked for: as much as a CPU's nearest cache holds of code, so that reuse
  * stays warm. */
@@ -51,7 +52,7 @@ bool verso__code_find(const struct verso_code *code, const void *block, struct p
         return false; /* in the middle of one */
     out_place->segment = segment;
     out_place->start = at;
-    out_place->end = verso__bits_find(segment->stop, true, at, segment->bytes / code->granule_bytes) + 1;
+    out_place->end = verso__bits_find(segment->stop, true, at, segment->granules) + 1;
     return true;
 }
 
@@ -65,7 +66,7 @@ static void stop_waiting(struct segment *segment, size_t granules)
         segment->waiting[i] = 0;
     }
     segment->waiting_count = 0;
-    segment->free_from = 0;
+    memset(segment->lowest, 0, sizeof(segment->lowest));
     segment->too_many = SIZE_MAX;
 }
 
@@ -83,19 +84,40 @@ static void reclaim(struct verso_code *code)
 
 /* ---- Taking ---- */
 
-/* The first run of @count free granules; false when there is none. */
-static bool find_run(const struct verso_code *code, struct segment *segment, size_t count, struct place *out_place)
+/* There is no run of @count granules before @start. */
+static void raise_marks(struct segment *segment, size_t count, size_t start)
 {
-    size_t total = segment->bytes / code->granule_bytes;
-    size_t start = verso__bits_find(segment->taken, false, segment->free_from, total);
+    for (size_t i = count - 1; i < RUN_CLASSES; i++)
+        if (segment->lowest[i] < start)
+            segment->lowest[i] = start;
+}
 
-    segment->free_from = start;
+/* Granules became free: the whole run that they are part of can be found again. */
+static void lower_marks(struct segment *segment, size_t start, size_t end)
+{
+    size_t run_start = verso__bits_run_start(segment->taken, start);
+    size_t count = verso__bits_find(segment->taken, true, end, segment->granules) - run_start;
+
+    for (size_t i = 0; i < RUN_CLASSES && i < count; i++)
+        if (segment->lowest[i] > run_start)
+            segment->lowest[i] = run_start;
+    if (segment->too_many <= count)
+        segment->too_many = count + 1;
+}
+
+/* The first run of @count free granules; false when there is none. */
+static bool find_run(struct segment *segment, size_t count, struct place *out_place)
+{
+    size_t total = segment->granules, mark = count < RUN_CLASSES ? count : RUN_CLASSES;
+    size_t start, end;
+
     if (count >= segment->too_many)
         return false;
+    start = verso__bits_find(segment->taken, false, segment->lowest[mark - 1], total);
     while (start < total && total - start >= count) {
-        size_t end = verso__bits_find(segment->taken, true, start, start + count);
-
+        end = verso__bits_find(segment->taken, true, start, start + count);
         if (end == start + count) {
+            raise_marks(segment, count, start);
             *out_place = (struct place){ segment, start, end };
             return true;
         }
@@ -108,7 +130,7 @@ static bool find_run(const struct verso_code *code, struct segment *segment, siz
 static bool find_room(const struct verso_code *code, size_t count, struct place *out_place)
 {
     for (size_t i = 0; i < code->segment_count; i++)
-        if (find_run(code, code->segments[i], count, out_place))
+        if (find_run(code->segments[i], count, out_place))
             return true;
     return false;
 }
@@ -184,9 +206,7 @@ static void let_go(struct verso_code *code, const struct place *place, size_t st
     }
     verso__bits_clear(segment->taken, start, place->end);
     verso__bits_clear(segment->stop, start, place->end);
-    if (start < segment->free_from)
-        segment->free_from = start;
-    segment->too_many = SIZE_MAX;
+    lower_marks(segment, start, place->end);
 }
 
 int verso__code_give_back(struct verso_code *code, const struct place *place, size_t start, const char **out_step)

@@ -23,16 +23,20 @@
 #include <stdbool.h>
 #include <verso/code.h>
 
+/* Runs of so many granules have a mark of their own where to begin looking for them. */
+#define RUN_CLASSES 16
+
 struct segment {
     unsigned char *run;   /* the address of the view for running; behind it one page that is never mapped */
     unsigned char *write; /* of the view for writing; NULL with TOGGLE */
     int fd;               /* of the memory; -1 with TOGGLE */
     size_t bytes;
+    size_t granules;
     size_t ready_bytes; /* from the start: traps or code, executable */
     size_t used;        /* granules in blocks */
     size_t waiting_count;
-    size_t free_from; /* no granule before this is free */
-    size_t too_many;  /* no run of so many granules is free */
+    size_t lowest[RUN_CLASSES]; /* no run of i + 1 free granules, or more, begins before lowest[i] */
+    size_t too_many;            /* no run of so many granules is free */
     uint64_t *taken;
     uint64_t *stop;
     uint64_t *waiting;

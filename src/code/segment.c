@@ -154,9 +154,9 @@ static int make_write_view(const struct verso_code *code, struct segment *segmen
     return verso__os_seals_add(segment->fd, SEALS);
 }
 
-static int make_bitmaps(const struct verso_code *code, struct segment *segment)
+static int make_bitmaps(struct segment *segment)
 {
-    size_t words = verso__bits_words(segment->bytes / code->granule_bytes);
+    size_t words = verso__bits_words(segment->granules);
     uint64_t *bitmaps = calloc(5 * words, sizeof(*bitmaps));
 
     if (!bitmaps)
@@ -189,7 +189,7 @@ static int build(const struct verso_code *code, struct segment *segment, const c
     int r;
 
     *out_step = "malloc";
-    r = make_bitmaps(code, segment);
+    r = make_bitmaps(segment);
     if (r < 0)
         return r;
     *out_step = "reserve";
@@ -244,6 +244,7 @@ int verso__code_segment_make(struct verso_code *code, size_t bytes, const char *
         return -ENOMEM;
     segment->fd = -1;
     segment->bytes = bytes;
+    segment->granules = bytes / code->granule_bytes;
     segment->too_many = SIZE_MAX;
     r = build(code, segment, out_step);
     if (r < 0) {
