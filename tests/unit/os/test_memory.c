@@ -201,7 +201,8 @@ static void test_advice_of_every_kind(void **state)
             assert_int_equal(r, 0);
     }
     assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)0), -EINVAL);
-    assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(VERSO__OS_ADVICE_WIPE_ON_FORK + 1)), -EINVAL);
+    assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(VERSO__OS_ADVICE_WIPE_ON_FORK + 1)),
+                     -EINVAL);
     assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(-1)), -EINVAL);
     unmapped(memory, 4 * page);
 }
