@@ -100,8 +100,8 @@ static uint64_t emit_verso(void *arg)
     unsigned char bytes[16];
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < EMITS; i++) {
-        must(verso_code_add(emitting->code, bytes, write_function(bytes, i), &emitting->verso_blocks[i]));
+    for (unsigned i = 0; i < EMITS; i++) {
+        must(verso_code_add(emitting->code, bytes, write_function(bytes, (uint16_t)i), &emitting->verso_blocks[i]));
         sum += call(emitting->verso_blocks[i]);
     }
     return sum;
@@ -112,11 +112,11 @@ static uint64_t rewrite_verso(void *arg)
     const struct emitting *emitting = arg;
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < EMITS; i++) {
+    for (unsigned i = 0; i < EMITS; i++) {
         void *write;
 
         must(verso_code_begin(emitting->code, emitting->block, &write));
-        (void)write_function(write, i);
+        (void)write_function(write, (uint16_t)i);
         must(verso_code_end(emitting->code, emitting->block));
         sum += call(emitting->block);
     }
@@ -129,13 +129,13 @@ static uint64_t emit_toggling(void *arg)
     const size_t page = verso_page_bytes();
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < EMITS; i++) {
+    for (unsigned i = 0; i < EMITS; i++) {
         unsigned char *out = emitting->page + i % (page / 64) * 64;
         size_t bytes;
 
         if (mprotect(emitting->page, page, PROT_READ | PROT_WRITE) < 0)
             abort();
-        bytes = write_function(out, i);
+        bytes = write_function(out, (uint16_t)i);
         if (mprotect(emitting->page, page, PROT_READ | PROT_EXEC) < 0)
             abort();
         __builtin___clear_cache((char *)out, (char *)out + bytes);
@@ -151,8 +151,8 @@ static uint64_t emit_asmjit(void *arg)
     unsigned char bytes[16];
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < EMITS; i++) {
-        size_t length = write_function(bytes, i);
+    for (unsigned i = 0; i < EMITS; i++) {
+        size_t length = write_function(bytes, (uint16_t)i);
         void *write, *block = asmjit_alloc(emitting->asmjit, length, &write);
 
         if (!block)
@@ -188,12 +188,12 @@ static uint64_t keep_verso(void *arg)
     uint32_t random = 1;
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < TURNS; i++) {
+    for (unsigned i = 0; i < TURNS; i++) {
         const void **block = &keeping->verso_blocks[draw(&random) % LIVE];
         size_t length = 16 + draw(&random) % (FUNCTION_BYTES_MAX - 16);
 
         must(verso_code_free(keeping->code, *block));
-        (void)write_function(bytes, i);
+        (void)write_function(bytes, (uint16_t)i);
         must(verso_code_add(keeping->code, bytes, length, block));
         sum += call(*block);
     }
@@ -208,7 +208,7 @@ static uint64_t keep_asmjit(void *arg)
     uint32_t random = 1;
     uint64_t sum = 0;
 
-    for (uint16_t i = 0; i < TURNS; i++) {
+    for (unsigned i = 0; i < TURNS; i++) {
         void **block = &keeping->asmjit_blocks[draw(&random) % LIVE], *write;
         size_t length = 16 + draw(&random) % (FUNCTION_BYTES_MAX - 16);
 
@@ -217,7 +217,7 @@ static uint64_t keep_asmjit(void *arg)
         *block = asmjit_alloc(keeping->asmjit, length, &write);
         if (!*block)
             abort();
-        (void)write_function(bytes, i);
+        (void)write_function(bytes, (uint16_t)i);
         memcpy(write, bytes, length);
         asmjit_flush(*block, length);
         sum += call(*block);

@@ -121,7 +121,7 @@ static int parse(const char *text, struct program *out_program)
 
 static int64_t interpret(const struct program *program, int64_t x)
 {
-    uint64_t stack[STEPS_MAX]; /* unsigned: wraps around as the machine's numbers do */
+    uint64_t stack[STEPS_MAX] = { 0 }; /* unsigned: wraps around as the machine's numbers do */
     size_t top = 0;
 
     for (size_t i = 0; i < program->count; i++) {

@@ -17,37 +17,37 @@
 VERSO_BEGIN_DECLS
 
 /* The one table: X(name, code, sentence, what to do about it). */
-#define VERSO_ERROR_TABLE(X)                                                                                         \
-    X(VERSO_E_RANGE, -20001, "the range lies outside the file or the map", "ask for a range that ends within it")    \
-    X(VERSO_E_OVERFLOW, -20002, "offset and length together do not fit in an address or a file offset",              \
-      "use a smaller length; files end below 2^63 bytes")                                                            \
-    X(VERSO_E_OPTIONS, -20003, "the options contradict each other or are unknown to this version",                   \
-      "start from the _INIT macro and read the notes of each flag in the header")                                    \
-    X(VERSO_E_WX, -20004, "memory may not be writable and executable at once (W^X)",                                 \
-      "map it twice: one writable view, one executable view; or write first and protect afterwards")                 \
-    X(VERSO_E_READ_ONLY, -20005, "the map is not writable", "open it with VERSO_MAP_WRITE or VERSO_MAP_PRIVATE")     \
-    X(VERSO_E_SPAN, -20006, "the map has reached the end of its reserved address span",                              \
-      "open it with a larger span_bytes, or close it and open it again")                                             \
-    X(VERSO_E_TORN, -20007, "part of the file could not be read: it was cut short or its storage failed",            \
-      "treat what was read as incomplete; verso_map_refresh() takes the file as it is now")                          \
-    X(VERSO_E_POISONED, -20008, "an earlier write-back of this map failed, so what reached the disk is unknown",     \
-      "rewrite the file from a source that is known to be good; the map stays poisoned")                             \
-    X(VERSO_E_UNSUPPORTED, -20009, "this system or file system cannot do that",                                      \
-      "see `verso doctor` for what is present and what verso does without it")                                       \
-    X(VERSO_E_NO_DESCRIPTOR, -20010, "this call needs the file's descriptor, which the map did not keep",            \
-      "open the map with VERSO_MAP_KEEP_FD")                                                                         \
-    X(VERSO_E_NOT_MAPPED, -20011, "this content was read into a private buffer; there is no file mapping behind it", \
-      "copy the data, or write it to a regular file and map that")                                                   \
-    X(VERSO_E_CHANGED, -20012, "the file changed while it was being copied or compared",                             \
-      "try again when its writer has finished, or accept a lower rung of stability")                                 \
-    X(VERSO_E_GUARD, -20013, "the fault guard is not installed, or another handler has replaced it",                 \
-      "call verso_guard_install() after the code that installs the other handler")                                   \
-    X(VERSO_E_LEASE, -20014, "another process waits for this file: the read lease is being broken",                  \
-      "call verso_map_settle() to keep a private copy and let the other process go on")                              \
-    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options") \
-    X(VERSO_E_EXEC, -20016, "a policy of this system forbids new executable memory",                                 \
+#define VERSO_ERROR_TABLE(X)                                                                                           \
+    X(VERSO_E_RANGE, -20001, "the range lies outside the file or the map", "ask for a range that ends within it")      \
+    X(VERSO_E_OVERFLOW, -20002, "offset and length together do not fit in an address or a file offset",                \
+      "use a smaller length; files end below 2^63 bytes")                                                              \
+    X(VERSO_E_OPTIONS, -20003, "the options contradict each other or are unknown to this version",                     \
+      "start from the _INIT macro and read the notes of each flag in the header")                                      \
+    X(VERSO_E_WX, -20004, "memory may not be writable and executable at once (W^X)",                                   \
+      "map it twice: one writable view, one executable view; or write first and protect afterwards")                   \
+    X(VERSO_E_READ_ONLY, -20005, "the map is not writable", "open it with VERSO_MAP_WRITE or VERSO_MAP_PRIVATE")       \
+    X(VERSO_E_SPAN, -20006, "the map has reached the end of its reserved address span",                                \
+      "open it with a larger span_bytes, or close it and open it again")                                               \
+    X(VERSO_E_TORN, -20007, "part of the file could not be read: it was cut short or its storage failed",              \
+      "treat what was read as incomplete; verso_map_refresh() takes the file as it is now")                            \
+    X(VERSO_E_POISONED, -20008, "an earlier write-back of this map failed, so what reached the disk is unknown",       \
+      "rewrite the file from a source that is known to be good; the map stays poisoned")                               \
+    X(VERSO_E_UNSUPPORTED, -20009, "this system or file system cannot do that",                                        \
+      "see `verso doctor` for what is present and what verso does without it")                                         \
+    X(VERSO_E_NO_DESCRIPTOR, -20010, "this call needs the file's descriptor, which the map did not keep",              \
+      "open the map with VERSO_MAP_KEEP_FD")                                                                           \
+    X(VERSO_E_NOT_MAPPED, -20011, "this content was read into a private buffer; there is no file mapping behind it",   \
+      "copy the data, or write it to a regular file and map that")                                                     \
+    X(VERSO_E_CHANGED, -20012, "the file changed while it was being copied or compared",                               \
+      "try again when its writer has finished, or accept a lower rung of stability")                                   \
+    X(VERSO_E_GUARD, -20013, "the fault guard is not installed, or another handler has replaced it",                   \
+      "call verso_guard_install() after the code that installs the other handler")                                     \
+    X(VERSO_E_LEASE, -20014, "another process waits for this file: the read lease is being broken",                    \
+      "call verso_map_settle() to keep a private copy and let the other process go on")                                \
+    X(VERSO_E_TOO_LARGE, -20015, "there is more data than the limit allows", "raise the limit given in the options")   \
+    X(VERSO_E_EXEC, -20016, "a policy of this system forbids new executable memory",                                   \
       "the record's cause is the kernel's answer; ask for the permission (SELinux execmem), or run without made code") \
-    X(VERSO_E_NEAR, -20017, "there is no room left within reach of the address given",                               \
+    X(VERSO_E_NEAR, -20017, "there is no room left within reach of the address given",                                 \
       "ask for smaller segments, or open the pool before other memory takes the room")
 
 enum verso_error_code {

@@ -173,6 +173,8 @@ int verso__code_take(struct verso_code *code, size_t bytes, struct place *out_pl
     int r;
 
     *out_step = "alloc";
+    if (bytes == 0)
+        return VERSO_E_RANGE;
     if (!verso__round_up(bytes, code->granule_bytes, &whole))
         return VERSO_E_OVERFLOW;
     r = find_or_make_room(code, whole, out_place, out_step);

@@ -48,44 +48,38 @@ static bool is_written(const struct place *place)
 
 /* ---- Getting and giving back ---- */
 
-/* Takes a block and, if @out_write is given, begins it; unlocked on return. */
-static int take(struct verso_code *code, size_t bytes, struct place *out_place, void **out_write)
+/* Takes a block and, if @out_write is given, begins it. */
+static int take(struct verso_code *code, size_t bytes, const void **out_block, void **out_write)
 {
     const char *step = "alloc";
+    struct place place;
     int r = verso__code_check_owner(code, step);
 
     if (r < 0)
         return r;
-    if (bytes == 0)
-        return verso__fail_hint(VERSO_E_RANGE, step, code->name, "ask for one byte at least");
     (void)pthread_mutex_lock(&code->lock);
-    r = verso__code_take(code, bytes, out_place, &step);
+    r = verso__code_take(code, bytes, &place, &step);
     if (r < 0)
         return unlock_and_fail(code, r, step);
     if (out_write) {
-        r = verso__code_open_block(code, out_place);
+        r = verso__code_open_block(code, &place);
         if (r < 0) {
-            (void)verso__code_give_back(code, out_place, out_place->start, &step);
+            (void)verso__code_give_back(code, &place, place.start, &step);
             return unlock_and_fail(code, r, "mprotect");
         }
-        verso__bits_set(out_place->segment->written, out_place->start, out_place->start + 1);
-        *out_write = verso__code_cursor(code, out_place);
+        verso__bits_set(place.segment->written, place.start, place.start + 1);
+        *out_write = verso__code_cursor(code, &place);
     }
+    *out_block = verso__code_address(code, &place);
     (void)pthread_mutex_unlock(&code->lock);
     return 0;
 }
 
 int verso_code_alloc(struct verso_code *code, size_t bytes, const void **out_block)
 {
-    struct place place;
-    int r;
-
     if (!code || !out_block)
         return verso__fail(-EINVAL, "arguments", NULL);
-    r = take(code, bytes, &place, NULL);
-    if (r == 0)
-        *out_block = verso__code_address(code, &place);
-    return r;
+    return take(code, bytes, out_block, NULL);
 }
 
 /* Gives back the end of a block, from @bytes on; all of it when that is 0. */
@@ -190,36 +184,35 @@ int verso_code_end(struct verso_code *code, const void *block)
 /* ---- All in one ---- */
 
 /* Forgets a block that could not be ended. */
-static void undo(struct verso_code *code, const struct place *place)
+static void undo(struct verso_code *code, const void *block)
 {
+    struct place place;
     const char *step;
 
     (void)pthread_mutex_lock(&code->lock);
-    (void)verso__code_give_back(code, place, place->start, &step);
+    if (verso__code_find(code, block, &place))
+        (void)verso__code_give_back(code, &place, place.start, &step);
     (void)pthread_mutex_unlock(&code->lock);
 }
 
 int verso_code_add(struct verso_code *code, const void *data, size_t bytes, const void **out_block)
 {
-    struct place place;
-    const void *block;
-    void *write;
+    const void *block = NULL;
+    void *write = NULL;
     int r;
 
     if (!code || !data || !out_block)
         return verso__fail(-EINVAL, "arguments", NULL);
-    r = take(code, bytes, &place, &write);
-    if (r < 0)
+    r = take(code, bytes, &block, &write);
+    if (!write) /* untouched on failure */
         return r;
     memcpy(write, data, bytes);
-    block = verso__code_address(code, &place);
     r = verso_code_end(code, block);
-    if (r < 0) {
-        undo(code, &place);
-        return r;
-    }
-    *out_block = block;
-    return 0;
+    if (r < 0)
+        undo(code, block);
+    else
+        *out_block = block;
+    return r;
 }
 
 int verso_code_name(struct verso_code *code, const void *block, const char *name)
