@@ -12,6 +12,7 @@
 #include <verso/inspect.h>  /* seeing address spaces, pages, frames, caches, extents */
 #include <verso/map.h>      /* a range of a file as memory */
 #include <verso/pack.h>     /* thousands of files at once */
+#include <verso/pages.h>    /* memory from nothing, and guards */
 #include <verso/window.h>   /* files larger than memory */
 
 #endif

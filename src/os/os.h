@@ -223,7 +223,8 @@ enum verso__os_map_flags {
 int verso__os_map(void *wanted, size_t bytes, unsigned access, unsigned flags, int fd, uint64_t offset,
                   void **out_address);
 
-/* Address space without memory: PROT_NONE, no commit charge. @align_bytes: a power of two, at least a page. */
+/* Address space without memory: PROT_NONE, no commit charge until verso__os_protect() makes it writable. @align_bytes: a
+ * power of two, at least a page. */
 int verso__os_reserve(size_t bytes, size_t align_bytes, void **out_address);
 
 /* Async-signal-safe. Fails only for an address that is not page-aligned, or with -ENOMEM when it would split a mapping
@@ -252,7 +253,12 @@ enum verso__os_advice {
     VERSO__OS_ADVICE_NO_FORK, /* a child does not get the range */
     VERSO__OS_ADVICE_FORK,
     VERSO__OS_ADVICE_REMOVE,       /* punch a hole under the range (shared maps) */
-    VERSO__OS_ADVICE_WIPE_ON_FORK, /* a child finds zeros there (private anonymous) */
+    VERSO__OS_ADVICE_WIPE_ON_FORK, /* a child gets zeros (anonymous, private) */
+    VERSO__OS_ADVICE_MERGE,        /* equal pages may become one (KSM) */
+    /* Guards without a mapping of their own: content goes, any access is SIGSEGV; -EINVAL for locked and hugetlb pages.
+     * What DONTNEED and forks leave alone, REMOVE and mapping anew take away. */
+    VERSO__OS_ADVICE_GUARD_INSTALL,
+    VERSO__OS_ADVICE_GUARD_REMOVE,
 };
 
 int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice);
@@ -512,7 +518,7 @@ int verso__os_setting(const char *path, uint64_t *out_value, char *out_word, siz
 /* Main memory and swap space of the machine. */
 int verso__os_memory_totals(uint64_t *out_memory_bytes, uint64_t *out_swap_bytes);
 
-/* Soft and hard limits by name: "memlock", "address space", "files", "file size"; UINT64_MAX is no limit. */
+/* Soft and hard limits by name: "memlock", "address space", "data", "files", "file size"; UINT64_MAX is no limit. */
 int verso__os_limit(const char *name, uint64_t *out_soft, uint64_t *out_hard);
 
 #endif

@@ -73,7 +73,7 @@ int verso__os_reserve(size_t bytes, size_t align_bytes, void **out_address)
 
     if (bytes > SIZE_MAX - slack)
         return -ENOMEM;
-    address = mmap(NULL, bytes + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    address = mmap(NULL, bytes + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (address == MAP_FAILED)
         return -errno;
     start = (uintptr_t)address;
@@ -126,6 +126,9 @@ int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice)
         [VERSO__OS_ADVICE_FORK] = MADV_DOFORK,
         [VERSO__OS_ADVICE_REMOVE] = MADV_REMOVE,
         [VERSO__OS_ADVICE_WIPE_ON_FORK] = MADV_WIPEONFORK,
+        [VERSO__OS_ADVICE_MERGE] = MADV_MERGEABLE,
+        [VERSO__OS_ADVICE_GUARD_INSTALL] = MADV_GUARD_INSTALL,
+        [VERSO__OS_ADVICE_GUARD_REMOVE] = MADV_GUARD_REMOVE,
     };
 
     if ((size_t)advice >= sizeof(kernel_advice) / sizeof(kernel_advice[0]) || advice < VERSO__OS_ADVICE_NORMAL)

@@ -78,6 +78,7 @@ int verso__os_limit(const char *name, uint64_t *out_soft, uint64_t *out_hard)
     } limits[] = {
         { "memlock", RLIMIT_MEMLOCK },
         { "address space", RLIMIT_AS },
+        { "data", RLIMIT_DATA },
         { "files", RLIMIT_NOFILE },
         { "file size", RLIMIT_FSIZE },
     };
