@@ -232,7 +232,8 @@ enum verso_pages_guard_method {
 struct verso_pages_info {
     size_t struct_bytes;
     unsigned kind;  /* enum verso_pages_kind */
-    unsigned flags; /* enum verso_pages_flags in effect */
+    unsigned flags; /* enum verso_pages_flags in effect, those that the kind brings with it as well */
+    uint64_t committed_bytes;
     enum verso_pages_size size;
     const char *size_why; /* why not larger pages; "" when got as asked */
     size_t page_bytes;    /* of which commit, guard and the others take whole ones */
@@ -242,9 +243,10 @@ struct verso_pages_info {
     const char *nodes_why; /* why the preferred nodes could not be set; "" */
     int sealed;
 };
-#define VERSO_PAGES_INFO_INIT                                                                                        \
-    {                                                                                                                \
-        sizeof(struct verso_pages_info), 0, 0, VERSO_PAGES_SIZE_BASE, "", 0, VERSO_PAGES_GUARD_MARKERS, "", 0, "", 0 \
+#define VERSO_PAGES_INFO_INIT                                                                                         \
+    {                                                                                                                 \
+        sizeof(struct verso_pages_info), 0, 0, 0, VERSO_PAGES_SIZE_BASE, "", 0, VERSO_PAGES_GUARD_MARKERS, "", 0, "", \
+            0                                                                                                         \
     }
 
 /**

@@ -10,6 +10,7 @@
  * Once sealed (SHRINK, GROW, WRITE, SEAL) the kernel refuses every change, by anybody, for good.
  */
 #include "base/sums.h"
+#include "huge/huge.h"
 #include "map/stability.h"
 
 #include <errno.h>
@@ -131,7 +132,7 @@ static int copy_to_hugetlb(struct verso__map_copy *copy, int fd, int *out_fd)
     struct verso__map_copy wanted = *copy;
     int target, r;
 
-    wanted.granule_bytes = verso__map_hugetlb_bytes();
+    wanted.granule_bytes = verso__huge_pool_bytes();
     if (wanted.granule_bytes == 0 || copy->length_bytes < wanted.granule_bytes)
         return -ENOMEM;
     wanted.pages = VERSO_MAP_PAGES_HUGETLB;

@@ -162,9 +162,6 @@ bool verso__map_mincore_is_true(const struct verso_map *map);
 
 /* ---- huge.c: the ladder of pages ------------------------------------------------------------------------------ */
 
-/* The page size of the pool that hugetlb memory comes from; 0: there is none. */
-size_t verso__map_hugetlb_bytes(void);
-
 /* Anonymous zeros for a buffer of at least @bytes, named, on the largest pages that flags (HUGE) ask for and that can
  * be had. Sets granule, pages and pages_why. *out_bytes: whole granules. */
 int verso__map_memory(struct verso_map *map, const char *name, size_t bytes, void **out_address, size_t *out_bytes);

@@ -179,6 +179,8 @@ void verso__os_lease_drop(int fd);
 enum verso__os_memory_file_flags {
     VERSO__OS_MEMORY_FILE_HUGE = 1 << 0, /* hugetlb pages */
     VERSO__OS_MEMORY_FILE_EXEC = 1 << 1, /* may be mapped executable */
+    /* Alone: out of the kernel's own sight (memfd_secret). Mapped shared only, counted as locked; no name, no seals. */
+    VERSO__OS_MEMORY_FILE_SECRET = 1 << 2,
 };
 
 enum verso__os_seals {
@@ -236,6 +238,10 @@ int verso__os_protect(void *address, size_t bytes, unsigned access);
 /* Grows, shrinks or moves. @may_move false: -ENOMEM when the room behind is taken. */
 int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address);
 
+/* Moves the pages of a mapping over @target, which is ours and does not overlap it; where they stood is nothing then.
+ * -EFAULT when the range is several mappings and the kernel moves only one (before 6.17). */
+int verso__os_move(void *address, size_t bytes, void *target);
+
 enum verso__os_advice {
     VERSO__OS_ADVICE_NORMAL = 1,
     VERSO__OS_ADVICE_RANDOM,
@@ -275,6 +281,10 @@ int verso__os_unlock(void *address, size_t bytes);
 
 /* Refuses munmap, mremap and mprotect of the range until the process ends. -ENOSYS before Linux 6.10. */
 int verso__os_seal_mapping(void *address, size_t bytes);
+
+/* Pages that come in from now on are taken from these NUMA nodes while those have any (bit n: node n, not 0). -EINVAL for
+ * a node that is not there, -ENOSYS on kernels without NUMA. */
+int verso__os_prefer_nodes(void *address, size_t bytes, uint64_t nodes);
 
 /* A name for anonymous memory in /proc/PID/maps; letters, digits and -_. survive, at most 79 bytes. Best effort. */
 int verso__os_name(void *address, size_t bytes, const char *name);

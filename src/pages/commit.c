@@ -5,45 +5,53 @@
  * Committing is all or nothing, though the kernel's calls are not: pieces that were changed before the one that failed
  * are changed back. What can't be changed back, because even that is refused, is remembered as what it is.
  */
+#include "huge/huge.h"
 #include "pages/pages.h"
 
 #include <errno.h>
 
-const char verso__pages_sealed_hint[] = "the span was sealed by verso_pages_seal(), for as long as the process lives";
-
-int verso__pages_reserve_again(struct verso_pages *pages, size_t start, size_t end)
+static bool is_guard(const struct verso__pages_piece *piece)
 {
-    void *same;
-    int r = verso__os_map(pages->data + start, end - start, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_OVER, -1, 0, &same);
+    return (piece->state & VERSO__PAGES_GUARD) != 0;
+}
 
-    if (r == 0 && pages->is_named)
-        (void)verso__os_name(pages->data + start, end - start, pages->name);
-    return r;
+static bool is_to_commit(const struct verso__pages_piece *piece)
+{
+    return piece->state != VERSO__PAGES_WRITE && !is_guard(piece);
 }
 
 /* Makes one piece readable and writable. */
 static int commit_piece(struct verso_pages *pages, const struct verso__pages_piece *piece, const char **out_step)
 {
-    *out_step = "mprotect";
-    return verso__os_protect(pages->data + piece->start, piece->end - piece->start,
-                             VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE);
-}
+    int r = 0;
 
-static bool is_to_commit(const struct verso__pages_piece *piece)
-{
-    return piece->state != VERSO__PAGES_WRITE && !(piece->state & VERSO__PAGES_GUARD);
+    if (piece->state == VERSO__PAGES_RESERVED) {
+        *out_step = "madvise";
+        r = verso__pages_dress(pages, piece->start, piece->end);
+    }
+    if (r == 0 && piece->state == VERSO__PAGES_RESERVED) {
+        *out_step = "fallocate";
+        r = verso__pages_promise(pages, piece->start, piece->end);
+    }
+    if (r == 0) {
+        *out_step = "mprotect";
+        r = verso__os_protect(pages->data + piece->start, piece->end - piece->start,
+                              verso__pages_access_of(VERSO__PAGES_WRITE));
+    }
+    return r;
 }
 
 /*
- * Marks in the page table would not survive a mapping over them, so where there may be some, only the access goes back:
- * the charge, if some of the piece was charged, stays until the pages are given back.
+ * Markers of guards would not survive a mapping over them, so where there may be some, only the access goes back: the
+ * charge, if some of the piece was charged, stays until the pages are given back.
  */
 static int undo_piece(struct verso_pages *pages, const struct verso__pages_piece *piece)
 {
-    if (piece->state == VERSO__PAGES_RESERVED && !atomic_load(&pages->has_markers))
-        return verso__pages_reserve_again(pages, piece->start, piece->end);
-    return verso__os_protect(pages->data + piece->start, piece->end - piece->start,
-                             verso__pages_access_of(piece->state));
+    if (piece->state != VERSO__PAGES_RESERVED)
+        return verso__pages_restore(pages, piece->start, piece->end);
+    if (pages->fd >= 0 || atomic_load(&pages->has_markers))
+        return verso__pages_shut(pages, piece->start, piece->end);
+    return verso__pages_bare(pages, piece->start, piece->end);
 }
 
 static void undo(struct verso_pages *pages, size_t start, size_t end)
@@ -65,62 +73,65 @@ static void note_committed(struct verso_pages *pages, size_t start, size_t end)
                               VERSO__PAGES_WRITE | (piece.state & VERSO__PAGES_GUARD));
 }
 
-/* Guards that are mappings stand in the way of what needs access. */
-static int bring_in(struct verso_pages *pages, size_t start, size_t end)
+/* Once, when the first pages come that a huge one could hold: whether they do come huge. */
+static void try_huge(struct verso_pages *pages, size_t start, size_t end)
 {
+    size_t huge = verso__os_huge_page_bytes();
+    const char *why;
+
+    if (!(pages->flags & VERSO_PAGES_HUGE) || pages->huge_is_tried || (huge && end - start < huge))
+        return;
+    why = verso__huge_try(pages->fd >= 0 ? VERSO__HUGE_OF_MEMORY_FILE : VERSO__HUGE_OF_ANONYMOUS, pages->data + start,
+                          end - start, true);
+    pages->huge_is_tried = true;
+    if (why)
+        pages->size_why = why;
+    else
+        pages->size = VERSO_PAGES_SIZE_THP;
+}
+
+/* What the flags want once pages may be used. Space in a file of memory is taken in small pages; huge ones are promised
+ * by bringing them in. */
+static int furnish(struct verso_pages *pages, size_t start, size_t end, const char **out_step)
+{
+    bool is_locked = (pages->flags & VERSO_PAGES_LOCK) != 0;
+    bool is_promise = pages->kind == VERSO_PAGES_SHARED && (pages->flags & VERSO_PAGES_HUGE);
     struct verso__pages_piece piece;
     int r = 0;
 
+    try_huge(pages, start, end);
+    if (!is_locked && !is_promise && !(pages->flags & VERSO_PAGES_POPULATE))
+        return 0;
+    *out_step = is_locked ? "mlock" : "populate";
     for (size_t at = start; r == 0 && verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end)
-        if (!(piece.state & VERSO__PAGES_GUARD))
-            r = verso__os_populate(pages->data + piece.start, piece.end - piece.start, true);
+        if (!is_guard(&piece))
+            r = verso__pages_bring_in(pages, piece.start, piece.end, is_locked);
     return r;
 }
 
 int verso__pages_commit_range(struct verso_pages *pages, size_t start, size_t end, const char **out_step)
 {
     struct verso__pages_piece piece;
+    size_t reached = start;
     int r = verso__pages_runs_prepare(&pages->runs);
 
     *out_step = "malloc";
     for (size_t at = start; r == 0 && verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end) {
-        if (!is_to_commit(&piece))
-            continue;
-        r = commit_piece(pages, &piece, out_step);
-        if (r < 0)
-            undo(pages, start, piece.end);
-    }
-    if (r == 0 && (pages->flags & VERSO_PAGES_POPULATE)) {
-        *out_step = "populate";
-        r = bring_in(pages, start, end);
-        if (r < 0)
-            undo(pages, start, end);
+        if (is_to_commit(&piece))
+            r = commit_piece(pages, &piece, out_step);
+        reached = piece.end;
     }
     if (r == 0)
+        r = furnish(pages, start, end, out_step);
+    if (r == 0)
         note_committed(pages, start, end);
+    else
+        undo(pages, start, reached);
+    verso__pages_changed(pages);
     return r;
 }
 
-int verso_pages_commit(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes)
-{
-    const char *step = "mprotect";
-    size_t start, end;
-    int r;
-
-    r = verso__pages_range(pages, offset_bytes, length_bytes, false, &start, &end);
-    if (r < 0 || start == end)
-        return r;
-    if (pages->sealed)
-        return verso__pages_fail(pages, -EPERM, step, verso__pages_sealed_hint);
-    verso__pages_lock_take();
-    r = verso__pages_commit_range(pages, start, end, &step);
-    verso__pages_lock_give();
-    if (r < 0)
-        return verso__pages_fail(pages, r, step, r == -ENOMEM ? verso__pages_why_no_memory(length_bytes) : NULL);
-    return 0;
-}
-
-static int decommit(struct verso_pages *pages, size_t start, size_t end, const char **out_step)
+static int decommit_range(struct verso_pages *pages, size_t start, size_t end, const char **out_step)
 {
     int r = verso__pages_runs_prepare(&pages->runs);
 
@@ -128,25 +139,39 @@ static int decommit(struct verso_pages *pages, size_t start, size_t end, const c
     if (r < 0)
         return r;
     *out_step = "mmap";
-    r = verso__pages_reserve_again(pages, start, end);
+    r = verso__pages_bare(pages, start, end);
     if (r == 0)
         verso__pages_runs_set(&pages->runs, start, end, VERSO__PAGES_RESERVED);
+    verso__pages_changed(pages);
     return r;
 }
 
-int verso_pages_decommit(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes)
+typedef int change(struct verso_pages *pages, size_t start, size_t end, const char **out_step);
+
+static int change_range(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes, change *change_it,
+                        uint64_t needed_bytes)
 {
-    const char *step = "mmap";
+    const char *step = "range";
     size_t start, end;
     int r;
 
     r = verso__pages_range(pages, offset_bytes, length_bytes, false, &start, &end);
     if (r < 0 || start == end)
         return r;
-    if (pages->sealed)
-        return verso__pages_fail(pages, -EPERM, step, verso__pages_sealed_hint);
+    if (atomic_load(&pages->sealed))
+        return verso__pages_fail(pages, -EPERM, "mseal", verso__pages_sealed_hint);
     verso__pages_lock_take();
-    r = decommit(pages, start, end, &step);
+    r = change_it(pages, start, end, &step);
     verso__pages_lock_give();
-    return r < 0 ? verso__pages_fail(pages, r, step, r == -ENOMEM ? verso__pages_why_no_memory(0) : NULL) : 0;
+    return r < 0 ? verso__pages_fail(pages, r, step, verso__pages_refused(r, step, needed_bytes)) : 0;
+}
+
+int verso_pages_commit(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes)
+{
+    return change_range(pages, offset_bytes, length_bytes, verso__pages_commit_range, length_bytes);
+}
+
+int verso_pages_decommit(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes)
+{
+    return change_range(pages, offset_bytes, length_bytes, decommit_range, 0);
 }

@@ -32,6 +32,8 @@ void verso__pages_lock_take(void)
     take();
 }
 
+const char verso__pages_sealed_hint[] = "the span was sealed by verso_pages_seal(), for as long as the process lives";
+
 int verso__pages_fail(const struct verso_pages *pages, int code, const char *step, const char *hint)
 {
     return verso__fail_hint(code, step, pages->name, hint);
@@ -56,26 +58,4 @@ int verso__pages_range(const struct verso_pages *pages, uint64_t offset_bytes, u
     *out_start = (size_t)offset_bytes;
     *out_end = (size_t)(offset_bytes + length_bytes);
     return 0;
-}
-
-unsigned verso__pages_access_of(unsigned state)
-{
-    switch (state) {
-    case VERSO__PAGES_READ:
-        return VERSO__OS_ACCESS_READ;
-    case VERSO__PAGES_WRITE:
-        return VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE;
-    default: /* a guard, too */
-        return VERSO__OS_ACCESS_NONE;
-    }
-}
-
-void *verso_pages_data(const struct verso_pages *pages)
-{
-    return pages->data;
-}
-
-size_t verso_pages_bytes(const struct verso_pages *pages)
-{
-    return atomic_load_explicit(&pages->bytes, memory_order_relaxed);
 }

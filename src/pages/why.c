@@ -9,6 +9,9 @@
 
 #include "base/sums.h"
 
+#include <errno.h>
+#include <string.h>
+
 static int count_mapping(const struct verso__os_mapping *mapping, void *arg)
 {
     uint64_t *count = arg;
@@ -45,7 +48,7 @@ static bool is_limited(const char *name)
     return verso__os_limit(name, &soft, &hard) == 0 && soft != UINT64_MAX;
 }
 
-const char *verso__pages_why_no_memory(uint64_t bytes)
+static const char *why_no_memory(uint64_t bytes)
 {
     uint64_t mode, memory, swap;
 
@@ -60,4 +63,13 @@ const char *verso__pages_why_no_memory(uint64_t bytes)
     if (verso__os_memory_totals(&memory, &swap) == 0 && bytes > memory + swap)
         return "more at once than this machine has memory and swap: commit less, or less at a time";
     return "no such span is free, or the kernel has no memory left for its tables";
+}
+
+const char *verso__pages_refused(int code, const char *step, uint64_t bytes)
+{
+    if (strcmp(step, "mlock") == 0 && (code == -ENOMEM || code == -EAGAIN || code == -EPERM))
+        return "over the limit of locked memory (RLIMIT_MEMLOCK; `ulimit -l` says it), or no memory for some pages";
+    if (code == -ENOSPC)
+        return "no memory for these shared pages (they count as a file of memory)";
+    return code == -ENOMEM ? why_no_memory(bytes) : NULL;
 }

@@ -299,6 +299,7 @@ static void noted_seal_mapping(void *address, size_t bytes)
 #define noted_populate(address, bytes, for_writing) ledger_memory_use("populate", address, bytes)
 #define noted_lock(address, bytes, on_fault) ledger_memory_use("lock", address, bytes)
 #define noted_unlock(address, bytes) ledger_memory_use("unlock", address, bytes)
+#define noted_prefer_nodes(address, bytes, nodes) ledger_memory_use("prefer nodes", address, bytes)
 #define noted_name(address, bytes, name) ledger_memory_use("name", address, bytes)
 #define noted_sync_mapping(address, bytes) ledger_memory_use("sync", address, bytes)
 #define noted_zero_over(address, bytes, access) ledger_memory_use("zero over", address, bytes)
@@ -383,6 +384,21 @@ int __wrap_verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bo
         ledger_memory_add(address, old_bytes);
     else
         ledger_memory_add(*out_address, new_bytes);
+    return r;
+}
+
+/* What stood at the target is gone, and what moved stands there. */
+int __wrap_verso__os_move(void *address, size_t bytes, void *target)
+{
+    int r = REFUSE("move", (ENOMEM, EFAULT));
+
+    if (r < 0)
+        return r;
+    ledger_memory_use("move over", target, bytes);
+    ledger_memory_remove("move", address, bytes);
+    r = __real_verso__os_move(address, bytes, target);
+    if (r < 0)
+        ledger_memory_add(address, bytes);
     return r;
 }
 

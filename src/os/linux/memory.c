@@ -4,6 +4,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -106,6 +107,11 @@ int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_
     return 0;
 }
 
+int verso__os_move(void *address, size_t bytes, void *target)
+{
+    return mremap(address, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target) == MAP_FAILED ? -errno : 0;
+}
+
 int verso__os_advise(void *address, size_t bytes, enum verso__os_advice advice)
 {
     static const int kernel_advice[] = {
@@ -163,6 +169,20 @@ int verso__os_seal_mapping(void *address, size_t bytes)
     return syscall(SYS_mseal, address, bytes, 0UL) < 0 ? -errno : 0;
 }
 
+int verso__os_prefer_nodes(void *address, size_t bytes, uint64_t nodes)
+{
+    unsigned long mask[] = { (unsigned long)nodes, (unsigned long)(nodes >> 16 >> 16) };
+    unsigned long bits = sizeof(unsigned long) * 8 < 64 ? 64 : sizeof(unsigned long) * 8;
+    long r = syscall(SYS_mbind, address, bytes, MPOL_PREFERRED_MANY, mask, bits + 1, 0UL);
+
+    if (r < 0 && errno == EINVAL) { /* before 5.15 one could be preferred: the lowest */
+        mask[0] &= -mask[0];
+        mask[1] = mask[0] || sizeof(unsigned long) * 8 >= 64 ? 0 : mask[1] & -mask[1];
+        r = syscall(SYS_mbind, address, bytes, MPOL_PREFERRED, mask, bits + 1, 0UL);
+    }
+    return r < 0 ? -errno : 0;
+}
+
 int verso__os_name(void *address, size_t bytes, const char *name)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_. :/";
@@ -191,6 +211,13 @@ int verso__os_memory_file(const char *name, unsigned flags, int *out_fd)
     unsigned how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     int fd;
 
+    if (flags & VERSO__OS_MEMORY_FILE_SECRET) {
+        fd = (int)syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        *out_fd = fd;
+        return 0;
+    }
     if (flags & VERSO__OS_MEMORY_FILE_HUGE)
         how |= MFD_HUGETLB;
     fd = memfd_create(name, how | (flags & VERSO__OS_MEMORY_FILE_EXEC ? MFD_EXEC : MFD_NOEXEC_SEAL));

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include "child.h"
+#include "huge/huge.h"
 #include "map/map.h"
 #include "mapping.h"
 #include "maps.h"
@@ -342,7 +343,7 @@ static bool set_pool(uint64_t pages)
 static int without_a_pool(void *arg)
 {
     struct verso_map map = { .flags = VERSO_MAP_HUGE };
-    size_t bytes = verso__map_hugetlb_bytes();
+    size_t bytes = verso__huge_pool_bytes();
     void *address;
 
     (void)arg;
@@ -357,7 +358,7 @@ static void test_an_empty_pool_is_named(void **state)
     int pool = hold_pool();
 
     (void)state;
-    if (verso__map_hugetlb_bytes() == 0)
+    if (verso__huge_pool_bytes() == 0)
         skip_because("this kernel has no pool of huge pages");
     assert_child_ok(without_a_pool, NULL);
     let_pool(pool);
@@ -445,7 +446,7 @@ static void resize_a_file_of_the_pool(size_t huge, unsigned way)
 
 static int use_the_pool(void *arg)
 {
-    size_t huge = verso__map_hugetlb_bytes();
+    size_t huge = verso__huge_pool_bytes();
 
     (void)arg;
     from_the_pool(huge);
@@ -461,7 +462,7 @@ static void test_pages_of_the_pool(void **state)
     uint64_t before = pool_pages();
 
     (void)state;
-    if (verso__map_hugetlb_bytes() == 0 || verso__map_hugetlb_bytes() > 16 * MIB)
+    if (verso__huge_pool_bytes() == 0 || verso__huge_pool_bytes() > 16 * MIB)
         skip_because("this kernel's pool has no pages of a size that can be tried");
     if (!support_is_root())
         skip_because("only root can fill the pool of huge pages");
