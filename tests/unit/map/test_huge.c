@@ -11,13 +11,13 @@
 #include "map/map.h"
 #include "mapping.h"
 #include "maps.h"
+#include "pool.h"
 
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #define MIB ((size_t)1 << 20)
-#define POOL "/proc/sys/vm/nr_hugepages"
 
 static size_t huge_bytes(void)
 {
@@ -198,22 +198,6 @@ static void test_a_copy_is_in_what_is_said(void **state)
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
-/* Until the end of the test: the pool is this test's alone. */
-static int hold_pool(void)
-{
-    int fd = open(POOL, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0)
-        assert_int_equal(flock(fd, LOCK_EX), 0);
-    return fd;
-}
-
-static void let_pool(int fd)
-{
-    if (fd >= 0)
-        assert_int_equal(close(fd), 0);
-}
-
 /* A map of what a pipe gives: @bytes of the pattern. */
 static struct verso_map *open_pipe(size_t bytes, unsigned flags, const char *name)
 {
@@ -323,22 +307,6 @@ static void test_a_process_that_gets_none(void **state)
 }
 
 /* ---- The pool ---------------------------------------------------------------------------------------------------- */
-
-static uint64_t pool_pages(void)
-{
-    uint64_t pages = 0;
-
-    assert_int_equal(verso__os_setting("vm/nr_hugepages", &pages, NULL, 0), 0);
-    return pages;
-}
-
-static bool set_pool(uint64_t pages)
-{
-    FILE *file = fopen(POOL, "we");
-    bool done = file && fprintf(file, "%llu", (unsigned long long)pages) > 0;
-
-    return file && fclose(file) == 0 && done && pool_pages() >= pages;
-}
 
 static int without_a_pool(void *arg)
 {
