@@ -65,18 +65,18 @@ unsigned verso__pages_access_of(unsigned state)
     }
 }
 
-int verso__pages_restore(struct verso_pages *pages, size_t start, size_t end)
+/* Pages that are taken for writable while they are not would never be made so again. */
+void verso__pages_restore(struct verso_pages *pages, size_t start, size_t end)
 {
     struct verso__pages_piece piece;
-    int first = 0;
 
     for (size_t at = start; verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end) {
-        int r =
-            verso__os_protect(pages->data + piece.start, piece.end - piece.start, verso__pages_access_of(piece.state));
+        unsigned access = verso__pages_access_of(piece.state);
 
-        first = first ? first : r;
+        if (verso__os_protect(pages->data + piece.start, piece.end - piece.start, access) < 0 &&
+            access != VERSO__OS_ACCESS_NONE)
+            verso__pages_runs_set(&pages->runs, piece.start, piece.end, VERSO__PAGES_NONE);
     }
-    return first;
 }
 
 /* ---- Emptying ------------------------------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ int verso__pages_shut(struct verso_pages *pages, size_t start, size_t end)
             r = verso__pages_empty(pages, start, end);
     }
     if (r < 0)
-        (void)verso__pages_restore(pages, start, end);
+        verso__pages_restore(pages, start, end);
     return r;
 }
 
@@ -210,7 +210,7 @@ int verso__pages_dress(struct verso_pages *pages, size_t start, size_t end)
         return r;
     if (pages->nodes)
         prefer_nodes(pages, address, end - start);
-    if ((pages->flags & VERSO_PAGES_HUGE) && pages->size != VERSO_PAGES_SIZE_HUGETLB && pages->huge_is_tried)
+    if (pages->size == VERSO_PAGES_SIZE_THP)
         (void)verso__os_advise(address, end - start, VERSO__OS_ADVICE_HUGE); /* without, pages are small */
     return 0;
 }

@@ -3,7 +3,7 @@
  * commit - addresses become memory, and addresses again.
  *
  * Committing is all or nothing, though the kernel's calls are not: pieces that were changed before the one that failed
- * are changed back. What can't be changed back, because even that is refused, is remembered as what it is.
+ * are changed back.
  */
 #include "huge/huge.h"
 #include "pages/pages.h"
@@ -43,15 +43,17 @@ static int commit_piece(struct verso_pages *pages, const struct verso__pages_pie
 
 /*
  * Markers of guards would not survive a mapping over them, so where there may be some, only the access goes back: the
- * charge, if some of the piece was charged, stays until the pages are given back.
+ * charge, if some of the piece was charged, stays until the pages are given back. What refuses is still noted as not
+ * committed, so that it will be committed again.
  */
-static int undo_piece(struct verso_pages *pages, const struct verso__pages_piece *piece)
+static void undo_piece(struct verso_pages *pages, const struct verso__pages_piece *piece)
 {
     if (piece->state != VERSO__PAGES_RESERVED)
-        return verso__pages_restore(pages, piece->start, piece->end);
-    if (pages->fd >= 0 || atomic_load(&pages->has_markers))
-        return verso__pages_shut(pages, piece->start, piece->end);
-    return verso__pages_bare(pages, piece->start, piece->end);
+        verso__pages_restore(pages, piece->start, piece->end);
+    else if (pages->fd >= 0 || atomic_load(&pages->has_markers))
+        (void)verso__pages_shut(pages, piece->start, piece->end);
+    else
+        (void)verso__pages_bare(pages, piece->start, piece->end);
 }
 
 static void undo(struct verso_pages *pages, size_t start, size_t end)
@@ -59,8 +61,8 @@ static void undo(struct verso_pages *pages, size_t start, size_t end)
     struct verso__pages_piece piece;
 
     for (size_t at = start; verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end)
-        if (is_to_commit(&piece) && undo_piece(pages, &piece) < 0)
-            verso__pages_runs_set(&pages->runs, piece.start, piece.end, VERSO__PAGES_WRITE);
+        if (is_to_commit(&piece))
+            undo_piece(pages, &piece);
 }
 
 /* The pieces are what they are now; guards that are mappings go on standing over committed pages. */

@@ -78,7 +78,7 @@ static int remove_mapping(struct verso_pages *pages, const struct verso__pages_p
     if (r == 0 && state == VERSO__PAGES_WRITE && (pages->flags & VERSO_PAGES_LOCK))
         r = verso__pages_bring_in(pages, piece->start, piece->end, true);
     if (r < 0)
-        (void)verso__pages_restore(pages, piece->start, piece->end);
+        verso__pages_restore(pages, piece->start, piece->end);
     return r;
 }
 

@@ -120,8 +120,10 @@ static bool lay_out_from_pool(struct opening *opening)
         pages->size = VERSO_PAGES_SIZE_HUGETLB;
         pages->page_bytes = granule;
         pages->align_bytes = align > granule ? align : granule;
+        pages->huge_is_tried = true;
         if (lay_out(opening) == 0)
             return true;
+        pages->huge_is_tried = false;
         pages->size = VERSO_PAGES_SIZE_BASE;
         pages->page_bytes = verso__os_page_bytes();
         pages->align_bytes = align;

@@ -102,8 +102,8 @@ int verso__pages_promise(struct verso_pages *pages, size_t start, size_t end);
 /* Pages become zeros, and their memory is given back; the access stays. SECRET: committed pages only, and kept. */
 int verso__pages_empty(struct verso_pages *pages, size_t start, size_t end);
 
-/* The access that the runs say; what refuses stays as it is. */
-int verso__pages_restore(struct verso_pages *pages, size_t start, size_t end);
+/* Gives pages the access that the runs say (prepared); what refuses is noted as committed, without any. */
+void verso__pages_restore(struct verso_pages *pages, size_t start, size_t end);
 
 /* No access and no content, but still the same mapping. On failure the access is as it was. */
 int verso__pages_shut(struct verso_pages *pages, size_t start, size_t end);

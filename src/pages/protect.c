@@ -44,7 +44,7 @@ static int protect_range(struct verso_pages *pages, size_t start, size_t end, un
         reached = piece.end;
     }
     if (r < 0) {
-        (void)verso__pages_restore(pages, start, reached);
+        verso__pages_restore(pages, start, reached);
         return r;
     }
     for (size_t at = start; verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end)
