@@ -22,7 +22,8 @@
  *     verso_pages_populate() or _lock() what you commit, or set vm.overcommit_memory to 2.
  *   - A guard, like any page that must not be touched, answers with SIGSEGV, at the instruction that is wrong. That is
  *     its purpose: verso_guard_run() does not cover it. verso_pages_describe() says what was hit.
- *   - fork() gives the child a copy-on-write copy of it all, unless NO_FORK, WIPE_ON_FORK or kind SHARED is asked.
+ *   - fork() gives the child a copy-on-write copy of it all, unless NO_FORK or WIPE_ON_FORK is asked, or the kind is
+ *     another than PRIVATE.
  *   - Kernel mappings are limited (vm.max_map_count, 65,530): neighbouring pages with different access are different
  *     mappings. Guards are not, where the kernel has MADV_GUARD_INSTALL: verso_pages_info() says.
  */
@@ -40,11 +41,15 @@ struct verso_pages;
 /* What it is made of. */
 enum verso_pages_kind {
     VERSO_PAGES_PRIVATE = 0, /* default: ours, and copied when a child of fork() or we write */
-    VERSO_PAGES_SHARED,      /* one memory for this process and the children it forks from now on; see clone.h */
-    /* The kernel may drop pages when memory is short; they read as zeros again (MAP_DROPPABLE). For caches. */
+    /* One memory for this process and the children it forks from now on; each commits and guards for itself. Its pages
+     * are taken when they are committed, and not when first touched; see clone.h. */
+    VERSO_PAGES_SHARED,
+    /* The kernel may drop pages when memory is short; they read as zeros again (MAP_DROPPABLE). For caches. Promised by
+     * nobody, a child gets zeros, no core dump holds it. */
     VERSO_PAGES_DROPPABLE,
     /* Out of the kernel's own sight: not in its direct map, in no core dump, not swapped, not readable through
-     * /proc/PID/mem (memfd_secret). Counts against RLIMIT_MEMLOCK. For keys. */
+     * /proc/PID/mem (memfd_secret). The whole span counts against RLIMIT_MEMLOCK. Children share it: see NO_FORK. For
+     * keys. */
     VERSO_PAGES_SECRET,
 };
 
@@ -67,10 +72,12 @@ struct verso_pages_options {
     size_t struct_bytes; /* set by the INIT macro; lets this struct grow */
     void *address;       /* where it is to begin, page-aligned; only where nothing stands; NULL: anywhere */
     size_t align_bytes;  /* a power of two that the address is a multiple of; 0: a page (with HUGE: a huge page) */
-    const char *name;    /* shown in /proc/PID/maps as [anon:name]; NULL: "verso" */
-    uint64_t nodes;      /* bit n: NUMA node n is preferred for its pages; 0: as the thread that touches them */
-    unsigned kind;       /* enum verso_pages_kind */
-    unsigned flags;      /* enum verso_pages_flags */
+    /* Shown by verso_pages_describe(), and as [anon:name] in /proc/PID/maps where the kernel names memory: 1 to 79
+     * letters, digits, spaces and - _ . : / ; NULL: "verso". */
+    const char *name;
+    uint64_t nodes; /* bit n: NUMA node n is preferred for its pages; 0: as the thread that touches them */
+    unsigned kind;  /* enum verso_pages_kind */
+    unsigned flags; /* enum verso_pages_flags */
 };
 #define VERSO_PAGES_OPTIONS_INIT                                   \
     {                                                              \
@@ -85,8 +92,9 @@ struct verso_pages_options {
  * Owns:    you own *out_pages until verso_pages_close(); the memory's address is invalid afterwards.
  * Errors:  VERSO_E_OPTIONS; VERSO_E_RANGE (0 bytes); VERSO_E_OVERFLOW (more than can be addressed); -EEXIST (something
  *          stands at address); -ENOMEM (no such span is free, ulimit -v, vm.max_map_count, or the kernel will not
- *          promise that much: the hint says which); -EAGAIN, -EPERM (LOCK and SECRET: RLIMIT_MEMLOCK);
- *          VERSO_E_UNSUPPORTED (this kernel has no such kind). close: none.
+ *          promise that much: the hint says which); -EAGAIN, -EPERM (LOCK and SECRET: RLIMIT_MEMLOCK; EPERM also: an
+ *          address below vm.mmap_min_addr); -ENOSPC, -EMFILE (SHARED, SECRET: files of memory); VERSO_E_UNSUPPORTED
+ *          (this kernel has no such kind). close: none.
  * Threads: any; close when no other thread uses it.
  * Source:  mmap(2); memfd_secret(2); `verso doctor`.
  */
@@ -108,14 +116,15 @@ VERSO_API size_t verso_pages_bytes(const struct verso_pages *pages);
  * verso_pages_decommit() - make it bare addresses again: its content is gone, its memory and the promise given back
  * @offset_bytes, @length_bytes: of the span, whole pages
  *
- * Committing what is committed keeps its content and undoes verso_pages_protect(); guards inside stay guards. Without
- * more memory nothing changes. Decommitting takes guards with it. Of a SECRET kind the kernel keeps the pages until
- * close; they are wiped first.
+ * Each is one system call, unless the range is of several states or a flag of open needs one more. Committing what is
+ * committed keeps its content and undoes verso_pages_protect(); guards inside stay guards. Without more memory nothing
+ * changes. Decommitting takes guards and advice with it. Of a SECRET kind the kernel keeps the pages until close, as it
+ * keeps those of the huge pool for this span; they are wiped.
  *
- * Errors:  VERSO_E_RANGE (outside the span, not whole pages); -ENOMEM (the hint says which limit); -EAGAIN (LOCK);
- *          -EPERM (sealed).
+ * Errors:  VERSO_E_RANGE (outside the span, not whole pages); -ENOMEM (the hint says which limit); -ENOSPC (SHARED: no
+ *          memory); -EAGAIN (LOCK); -EPERM (sealed).
  * Threads: any, for ranges that do not overlap.
- * Source:  mmap(2), mprotect(2), vm/overcommit-accounting; cost in `./dev bench arena`.
+ * Source:  mmap(2), mprotect(2), vm/overcommit-accounting; cost in `./dev bench guard-pages`.
  */
 VERSO_API VERSO_MUST_CHECK int verso_pages_commit(struct verso_pages *pages, uint64_t offset_bytes,
                                                   uint64_t length_bytes);
@@ -125,11 +134,13 @@ VERSO_API int verso_pages_decommit(struct verso_pages *pages, uint64_t offset_by
  * verso_pages_guard()   - turn pages into guards: any access is SIGSEGV, their content is gone
  * verso_pages_unguard() - and back into what they were: committed pages are zeros again
  *
- * With MADV_GUARD_INSTALL (Linux 6.13) a guard costs a page-table entry: 20,000 of them are still one mapping. Without,
- * or where the kernel refuses it (locked and hugetlb pages), each is a mapping of its own by mprotect; the count is in
- * verso_pages_info(). Unguarding what is no guard changes nothing.
+ * With MADV_GUARD_INSTALL (Linux 6.13; for SHARED 6.15) a guard costs a page-table entry: 20,000 of them are still one
+ * mapping. Without, or where the kernel refuses it (locked, secret and hugetlb pages), each is a mapping of its own by
+ * mprotect; the count is in verso_pages_info(). Pages that were locked by verso_pages_lock() are not any more.
+ * Unguarding what is no guard changes nothing.
  *
- * Errors:  VERSO_E_RANGE; -ENOMEM (vm.max_map_count); -EPERM (sealed); -EINVAL (hugetlb pages: a range of base pages).
+ * Errors:  VERSO_E_RANGE; -ENOMEM (vm.max_map_count; unguard with LOCK: RLIMIT_MEMLOCK); -ENOSPC (unguard, SHARED: no
+ *          memory); -EPERM (sealed).
  * Threads: any, for ranges that do not overlap.
  * Source:  madvise(2), MADV_GUARD_INSTALL; cost in `./dev bench guard-pages`.
  */
@@ -148,8 +159,9 @@ enum verso_pages_access {
  *
  * There is no executable access here: code.h keeps W^X.
  *
- * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS (no such access); -ENOMEM; -EPERM (sealed).
- * Threads: any; others fault where they no longer may.
+ * Errors:  VERSO_E_RANGE (also: part of it is not committed); VERSO_E_OPTIONS (no such access); -ENOMEM
+ *          (vm.max_map_count); -EPERM (sealed).
+ * Threads: any, for ranges that do not overlap; others fault where they no longer may.
  * Source:  mprotect(2).
  */
 VERSO_API int verso_pages_protect(struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes,
@@ -159,7 +171,7 @@ enum verso_pages_advice {
     VERSO_PAGES_ADVICE_NORMAL = 1,
     VERSO_PAGES_ADVICE_COLD,    /* first to go under pressure */
     VERSO_PAGES_ADVICE_PAGEOUT, /* to swap now, where there is any */
-    VERSO_PAGES_ADVICE_DISCARD, /* zeros again, memory given back now; still committed */
+    VERSO_PAGES_ADVICE_DISCARD, /* zeros again, memory given back now; still committed (SHARED: without the promise) */
     VERSO_PAGES_ADVICE_FREE,    /* the same, when the kernel needs it; until written again either content may show */
     VERSO_PAGES_ADVICE_HUGE,    /* THP where they fit */
     VERSO_PAGES_ADVICE_NO_HUGE,
@@ -174,9 +186,12 @@ enum verso_pages_advice {
  * verso_pages_unlock()   - let them go
  * @length_bytes: whole pages; 0: to the end of the span
  *
- * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -errno of madvise, mlock2: -EINVAL (this kernel or kind has no such advice),
- *          -ENOMEM (part of the range is not committed; RLIMIT_MEMLOCK; no memory), -EAGAIN, -EPERM; -EFAULT (populate
- *          met a guard); -EHWPOISON. VERSO_PAGES_ADVICE_FREE falls back to DISCARD where the kind has no FREE.
+ * Locking guarded or uncommitted pages is an error, and then nothing of the range is locked.
+ *
+ * Errors:  VERSO_E_RANGE; VERSO_E_OPTIONS; -ENOMEM (populate, lock: part of the range is not committed; RLIMIT_MEMLOCK;
+ *          no memory); -EACCES (populate, lock: part of it was protected); -EFAULT (populate, lock: a guard stands
+ *          there); -EAGAIN, -EPERM (lock); -EINVAL (advise: this kernel or kind has no such advice, or the pages are
+ *          locked); -EHWPOISON. VERSO_PAGES_ADVICE_FREE falls back to DISCARD where the kind has no FREE.
  * Threads: any; DISCARD and FREE change what others see.
  * Source:  madvise(2), mlock(2).
  */
@@ -196,9 +211,9 @@ VERSO_API int verso_pages_unlock(struct verso_pages *pages, uint64_t offset_byte
  *
  * New pages are reserved; with COMMIT committed. Shrinking gives back what is cut off.
  *
- * Errors:  VERSO_E_SPAN (in place, and the room behind is taken); VERSO_E_RANGE (0); VERSO_E_OVERFLOW; -ENOMEM; -EPERM
- *          (sealed); VERSO_E_UNSUPPORTED (hugetlb, or a SECRET or SHARED kind, whose size is fixed, beyond what it had).
- *          On failure all is as before.
+ * Errors:  VERSO_E_SPAN (in place, and the room behind is taken; or its content is several mappings, as several
+ *          committed parts are, and kernels before 6.17 move only one); VERSO_E_RANGE (0); VERSO_E_OVERFLOW; -ENOMEM;
+ *          -EPERM (sealed); VERSO_E_UNSUPPORTED (hugetlb, SECRET and SHARED can't grow). On failure all is as before.
  * Threads: one at a time; with may_move no other thread may use the memory.
  * Source:  mremap(2).
  */
@@ -225,7 +240,7 @@ enum verso_pages_size {
 /* How guards are made. */
 enum verso_pages_guard_method {
     VERSO_PAGES_GUARD_MARKERS = 1, /* MADV_GUARD_INSTALL: no mapping of its own */
-    VERSO_PAGES_GUARD_MAPPINGS,    /* mprotect: a mapping each, two when it splits one */
+    VERSO_PAGES_GUARD_MAPPINGS,    /* mprotect, once one had to be so: a mapping each, two when it splits one */
 };
 
 /* What was got. Initialise struct_bytes by VERSO_PAGES_INFO_INIT. */
@@ -236,7 +251,7 @@ struct verso_pages_info {
     uint64_t committed_bytes;
     enum verso_pages_size size;
     const char *size_why; /* why not larger pages; "" when got as asked */
-    size_t page_bytes;    /* of which commit, guard and the others take whole ones */
+    size_t page_bytes;    /* of which commit, guard and the others take whole ones; of hugetlb memory, its page */
     enum verso_pages_guard_method guard_method;
     const char *guard_why; /* why not markers; "" */
     uint64_t guard_count;  /* guard ranges made by mprotect that stand */

@@ -42,7 +42,7 @@ struct verso__registry {
 
 /*
  * Adds and drops records: a few atomic operations, no lock, no system call in the common case. Ranges may not overlap.
- * One thread at a time for one record; any number for different ones. add: VERSO__REGISTRY_NONE when there is no memory.
+ * One thread at a time for one record; any number for different ones. add: VERSO__REGISTRY_NONE when out of memory.
  */
 uint32_t verso__registry_add(struct verso__registry *registry, const uint64_t *words);
 void verso__registry_drop(struct verso__registry *registry, uint32_t slot);

@@ -225,8 +225,8 @@ enum verso__os_map_flags {
 int verso__os_map(void *wanted, size_t bytes, unsigned access, unsigned flags, int fd, uint64_t offset,
                   void **out_address);
 
-/* Address space without memory: PROT_NONE, no commit charge until verso__os_protect() makes it writable. @align_bytes: a
- * power of two, at least a page. */
+/* Address space without memory: PROT_NONE, no commit charge until verso__os_protect() makes it writable. @align_bytes:
+ * a power of two, at least a page. */
 int verso__os_reserve(size_t bytes, size_t align_bytes, void **out_address);
 
 /* Async-signal-safe. Fails only for an address that is not page-aligned, or with -ENOMEM when it would split a mapping
@@ -282,8 +282,8 @@ int verso__os_unlock(void *address, size_t bytes);
 /* Refuses munmap, mremap and mprotect of the range until the process ends. -ENOSYS before Linux 6.10. */
 int verso__os_seal_mapping(void *address, size_t bytes);
 
-/* Pages that come in from now on are taken from these NUMA nodes while those have any (bit n: node n, not 0). -EINVAL for
- * a node that is not there, -ENOSYS on kernels without NUMA. */
+/* Pages that come in from now on are taken from these NUMA nodes while those have any (bit n: node n, not 0). -EINVAL
+ * for a node that is not there, -ENOSYS on kernels without NUMA. */
 int verso__os_prefer_nodes(void *address, size_t bytes, uint64_t nodes);
 
 /* A name for anonymous memory in /proc/PID/maps; letters, digits and -_. survive, at most 79 bytes. Best effort. */

@@ -88,7 +88,7 @@ const char *verso__pages_refused(int code, const char *step, uint64_t bytes);
  */
 int verso__pages_place(struct verso_pages *pages, void *address, size_t inner);
 
-/* ---- backing.c: what the memory is made of; the lock is held. Bare codes. ----------------------------------------- */
+/* ---- backing.c: what the memory is made of; the lock is held. Bare codes. -------------------------------------- */
 
 /* The file of memory behind kinds that need one, of @bytes. VERSO_E_UNSUPPORTED is for callers to say. */
 int verso__pages_back(struct verso_pages *pages, size_t bytes);
@@ -117,7 +117,7 @@ int verso__pages_dress(struct verso_pages *pages, size_t start, size_t end);
 /* What may be done with pages in a state: enum verso__os_access. */
 unsigned verso__pages_access_of(unsigned state);
 
-/* ---- commit.c, populate.c; the lock is held. Bare codes. ------------------------------------------------------------ */
+/* ---- commit.c, populate.c; the lock is held. Bare codes. --------------------------------------------------------- */
 
 /* Commits a range: all of it or nothing. */
 int verso__pages_commit_range(struct verso_pages *pages, size_t start, size_t end, const char **out_step);

@@ -46,8 +46,8 @@ static void set_bytes(struct verso_pages *pages, size_t bytes)
 /* ---- Shorter -------------------------------------------------------------------------------------------------- */
 
 /*
- * Bare addresses over all that is cut off, in one call that works or changes nothing; then they go. Those that the kernel
- * keeps, because they have become part of a larger mapping, are room to grow in.
+ * Bare addresses over all that is cut off, in one call that works or changes nothing; then they go. Those that the
+ * kernel keeps, because they have become part of a larger mapping, are room to grow in.
  */
 static int shrink(struct resizing *resizing)
 {
