@@ -193,18 +193,89 @@ static void test_advice_of_every_kind(void **state)
 
     (void)state;
     for (int advice = VERSO__OS_ADVICE_NORMAL; advice <= VERSO__OS_ADVICE_WIPE_ON_FORK; advice++) {
+    for (int advice = VERSO__OS_ADVICE_NORMAL; advice <= VERSO__OS_ADVICE_GUARD_REMOVE; advice++) {
         int r = verso__os_advise(memory, 4 * page, (enum verso__os_advice)advice);
 
-        /* HUGE and COLLAPSE depend on the kernel's build and settings; REMOVE is for shared memory. */
+        /* HUGE, COLLAPSE, MERGE and guards depend on the kernel's build and settings; REMOVE is for shared memory. */
         if (advice != VERSO__OS_ADVICE_HUGE && advice != VERSO__OS_ADVICE_NO_HUGE &&
-            advice != VERSO__OS_ADVICE_COLLAPSE && advice != VERSO__OS_ADVICE_REMOVE)
+            advice != VERSO__OS_ADVICE_COLLAPSE && advice != VERSO__OS_ADVICE_REMOVE && advice < VERSO__OS_ADVICE_MERGE)
             assert_int_equal(r, 0);
     }
     assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)0), -EINVAL);
     assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(VERSO__OS_ADVICE_WIPE_ON_FORK + 1)),
+    assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(VERSO__OS_ADVICE_GUARD_REMOVE + 1)),
                      -EINVAL);
     assert_int_equal(verso__os_advise(memory, page, (enum verso__os_advice)(-1)), -EINVAL);
     unmapped(memory, 4 * page);
+}
+
+static void test_guards_come_and_go(void **state)
+{
+    size_t page = verso__os_page_bytes();
+    unsigned char *memory = mapped(2 * page, READ_WRITE, 0, -1);
+
+    (void)state;
+    memory[0] = memory[page] = 1;
+    if (verso__os_advise(memory, page, VERSO__OS_ADVICE_GUARD_INSTALL) == -EINVAL) {
+        unmapped(memory, 2 * page);
+        skip_because("no MADV_GUARD_INSTALL here");
+    }
+    assert_true(dies(read_byte, memory));
+    assert_int_equal(memory[page], 1);
+    assert_int_equal(verso__os_advise(memory, 2 * page, VERSO__OS_ADVICE_GUARD_REMOVE), 0);
+    assert_int_equal(memory[0], 0);
+    assert_int_equal(memory[page], 1);
+    unmapped(memory, 2 * page);
+}
+
+static void test_nodes(void **state)
+{
+    size_t page = verso__os_page_bytes();
+    void *memory = mapped(page, READ_WRITE, 0, -1);
+    int r = verso__os_prefer_nodes(memory, page, 1);
+
+    (void)state;
+    assert_true(r == 0 || r == -ENOSYS || r == -EPERM);
+    r = verso__os_prefer_nodes(memory, page, UINT64_C(1) << 63);
+    assert_true(r == -EINVAL || r == -ENOSYS || r == -EPERM);
+    unmapped(memory, page);
+}
+
+static void test_move(void **state)
+{
+    size_t page = verso__os_page_bytes();
+    unsigned char *from = mapped(2 * page, READ_WRITE, 0, -1), *to = mapped(4 * page, READ_WRITE, 0, -1);
+    void *hole;
+
+    (void)state;
+    from[0] = 1;
+    from[page] = 2;
+    to[0] = to[page] = to[3 * page] = 9;
+    assert_int_equal(verso__os_move(from, 2 * page, to + page), 0);
+    assert_int_equal(to[0], 9);
+    assert_int_equal(to[page], 1);
+    assert_int_equal(to[2 * page], 2);
+    assert_int_equal(to[3 * page], 9);
+    assert_int_equal(verso__os_map(from, 2 * page, READ_WRITE, VERSO__OS_MAP_AT, -1, 0, &hole), 0); /* nothing there */
+    unmapped(hole, 2 * page);
+    unmapped(to, 4 * page);
+}
+
+static void test_secret_memory(void **state)
+{
+    size_t page = verso__os_page_bytes();
+    unsigned char *memory;
+    int fd, r = verso__os_memory_file("ignored", VERSO__OS_MEMORY_FILE_SECRET, &fd);
+
+    (void)state;
+    if (r < 0)
+        skip_because("no memfd_secret here");
+    assert_int_equal(verso__os_truncate(fd, page), 0);
+    memory = mapped(page, READ_WRITE, VERSO__OS_MAP_SHARED, fd);
+    memory[0] = 1;
+    assert_int_equal(verso__os_populate(memory, page, true), -EFAULT); /* the kernel does not look in there */
+    unmapped(memory, page);
+    verso__os_close(fd);
 }
 
 static void test_dontneed_drops_private_stores(void **state)
@@ -397,6 +468,10 @@ int main(void)
         cmocka_unit_test(test_access_is_what_was_asked),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_advice_of_every_kind),
+        cmocka_unit_test(test_guards_come_and_go),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_secret_memory),
         cmocka_unit_test(test_dontneed_drops_private_stores),
         cmocka_unit_test(test_populate_past_the_end),
         cmocka_unit_test(test_lock_and_its_limit),
