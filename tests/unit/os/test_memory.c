@@ -273,7 +273,7 @@ static void test_secret_memory(void **state)
     assert_int_equal(verso__os_truncate(fd, page), 0);
     memory = mapped(page, READ_WRITE, VERSO__OS_MAP_SHARED, fd);
     memory[0] = 1;
-    assert_int_equal(verso__os_populate(memory, page, true), -EFAULT); /* the kernel does not look in there */
+    assert_true(verso__os_populate(memory, page, true) < 0); /* the kernel does not look in there */
     unmapped(memory, page);
     verso__os_close(fd);
 }
