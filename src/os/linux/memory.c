@@ -169,18 +169,20 @@ int verso__os_seal_mapping(void *address, size_t bytes)
     return syscall(SYS_mseal, address, bytes, 0UL) < 0 ? -errno : 0;
 }
 
+static int prefer(void *address, size_t bytes, int how, uint64_t nodes)
+{
+    unsigned long mask[sizeof(nodes) / sizeof(unsigned long)];
+
+    for (size_t i = 0; i < sizeof(mask) / sizeof(mask[0]); i++)
+        mask[i] = (unsigned long)(nodes >> i * 8 * sizeof(mask[0]));
+    return syscall(SYS_mbind, address, bytes, how, mask, 8 * sizeof(mask) + 1, 0UL) < 0 ? -errno : 0;
+}
+
 int verso__os_prefer_nodes(void *address, size_t bytes, uint64_t nodes)
 {
-    unsigned long mask[] = { (unsigned long)nodes, (unsigned long)(nodes >> 16 >> 16) };
-    unsigned long bits = sizeof(unsigned long) * 8 < 64 ? 64 : sizeof(unsigned long) * 8;
-    long r = syscall(SYS_mbind, address, bytes, MPOL_PREFERRED_MANY, mask, bits + 1, 0UL);
+    int r = prefer(address, bytes, MPOL_PREFERRED_MANY, nodes);
 
-    if (r < 0 && errno == EINVAL) { /* before 5.15 one could be preferred: the lowest */
-        mask[0] &= -mask[0];
-        mask[1] = mask[0] || sizeof(unsigned long) * 8 >= 64 ? 0 : mask[1] & -mask[1];
-        r = syscall(SYS_mbind, address, bytes, MPOL_PREFERRED, mask, bits + 1, 0UL);
-    }
-    return r < 0 ? -errno : 0;
+    return r == -EINVAL ? prefer(address, bytes, MPOL_PREFERRED, nodes & -nodes) : r; /* before 5.15 only one */
 }
 
 int verso__os_name(void *address, size_t bytes, const char *name)
