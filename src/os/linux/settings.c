@@ -76,11 +76,8 @@ int verso__os_limit(const char *name, uint64_t *out_soft, uint64_t *out_hard)
         const char *name;
         __rlimit_resource_t which;
     } limits[] = {
-        { "memlock", RLIMIT_MEMLOCK },
-        { "address space", RLIMIT_AS },
-        { "data", RLIMIT_DATA },
-        { "files", RLIMIT_NOFILE },
-        { "file size", RLIMIT_FSIZE },
+        { "memlock", RLIMIT_MEMLOCK }, { "address space", RLIMIT_AS }, { "data", RLIMIT_DATA },
+        { "files", RLIMIT_NOFILE },    { "file size", RLIMIT_FSIZE },
     };
     struct rlimit limit;
 
