@@ -13,6 +13,7 @@
 #include <verso/map.h>      /* a range of a file as memory */
 #include <verso/pack.h>     /* thousands of files at once */
 #include <verso/pages.h>    /* memory from nothing, and guards */
+#include <verso/ring.h>     /* a byte ring between two threads */
 #include <verso/window.h>   /* files larger than memory */
 
 #endif

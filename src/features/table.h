@@ -38,6 +38,9 @@
     X("mseal", "Linux 6.10", \
       "maps that nobody may unmap, move or re-protect", \
       "verso_map_seal(), and verso_code_open() with SEAL, answer VERSO_E_UNSUPPORTED") \
+    X("membarrier", "Linux 4.14", \
+      "memory barriers in every thread, paid for by the one that asks", \
+      "each commit to a ring has a barrier of its own, some ns; verso_ring_info() says \"fence\"") \
     X("membarrier for code", "Linux 4.16", \
       "making every thread's CPU forget what it had fetched of code that changed", \
       "uses freed memory for code at once, and says so: verso_code_info()") \

@@ -17,6 +17,7 @@
 #ifndef VERSO_SRC_OS_H
 #define VERSO_SRC_OS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -305,6 +306,35 @@ int verso__os_code_barrier_announce(void);
 /* When this returns, every thread of the process has executed an instruction that makes its CPU forget what it had
  * fetched ahead. -EPERM when it was not announced. */
 int verso__os_code_barrier(void);
+
+/* ---- Threads ---------------------------------------------------------------------------------------------------- */
+
+enum verso__os_futex_flags {
+    VERSO__OS_FUTEX_SHARED = 1 << 0, /* sleepers may be in other processes, the word in memory they share */
+};
+
+/* A deadline that never comes. */
+#define VERSO__OS_NEVER UINT64_MAX
+
+/*
+ * Sleeps as long as *@word is @expected, nobody wakes and @deadline_ns (of verso__os_clock_ns()) is ahead. 0: woken, or
+ * the word is another, or for no reason at all: callers look again. -ETIMEDOUT. Because the deadline is absolute, a
+ * signal does not lengthen the sleep: its handler runs, then the rest is slept.
+ */
+int verso__os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, unsigned flags);
+
+/* Wakes up to @count of those who sleep at @word, with the same @flags. Async-signal-safe. Cannot fail while @word is
+ * mapped; a word that no longer is wakes nobody. */
+void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned flags);
+
+/*
+ * A full memory barrier in every running thread of this process, paid for by the caller alone: against it, the other
+ * threads need none of their own between a store and a load, only keep the compiler from swapping the two. Once per
+ * process, announce comes first; it costs 5 us, but 10 to 25 ms when there are threads already. -ENOSYS, -EINVAL
+ * (before Linux 4.14), -EPERM (seccomp): every thread must have barriers of its own.
+ */
+int verso__os_barrier_announce(void);
+int verso__os_barrier(void);
 
 /* ---- Residency ------------------------------------------------------------------------------------------------ */
 

@@ -69,6 +69,12 @@ FAKE_NOTED(sync_mapping, (EIO, ENOMEM), (void *address, size_t bytes), (address,
 EXEMPT(code_flush)
 FAKE(code_barrier_announce, (EINVAL, ENOSYS), (void), ())
 FAKE(code_barrier, (ENOMEM), (void), ())
+
+FAKE(futex_wait, (EPERM), (const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, unsigned flags), (word, expected, deadline_ns, flags))
+EXEMPT(futex_wake)
+FAKE(barrier_announce, (ENOSYS), (void), ())
+FAKE(barrier, (EPERM), (void), ())
+
 FAKE(cache_counts, (ENOSYS, EPERM), (int fd, uint64_t offset, uint64_t bytes, struct verso__os_cache_counts *out_counts), (fd, offset, bytes, out_counts))
 FAKE(resident, (ENOMEM), (void *address, size_t bytes, unsigned char *out_pages), (address, bytes, out_pages))
 EXEMPT(residency_is_honest)

@@ -169,14 +169,25 @@ static int try_mseal(const char **out_note)
 }
 
 /* Asked, not tried: trying would announce it, and that stays. */
-static int try_code_barrier(const char **out_note)
+static int try_membarrier(int command)
 {
     long supported = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0U, 0);
 
-    (void)out_note;
     if (supported < 0)
         return -errno;
-    return supported & MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE ? 0 : -EINVAL;
+    return supported & command ? 0 : -EINVAL;
+}
+
+static int try_barrier(const char **out_note)
+{
+    (void)out_note;
+    return try_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+static int try_code_barrier(const char **out_note)
+{
+    (void)out_note;
+    return try_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
 }
 
 static int try_name(const char **out_note)
@@ -261,6 +272,7 @@ const struct probe verso__probes_of_maps[] = {
     { "MREMAP_DONTUNMAP", try_dontunmap },
     { "mremap of several", try_remap_of_several },
     { "mseal", try_mseal },
+    { "membarrier", try_barrier },
     { "membarrier for code", try_code_barrier },
     { "PR_SET_VMA_ANON_NAME", try_name },
     { "memfd seals", try_memfd },

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* threads - sleeping and waking (futex), and barriers that one thread pays for all (membarrier). */
+#include "os/linux/kernel.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <time.h>
+#include <unistd.h>
+
+static int operation(int what, unsigned flags)
+{
+    return flags & VERSO__OS_FUTEX_SHARED ? what : what | FUTEX_PRIVATE_FLAG;
+}
+
+/* FUTEX_WAIT_BITSET, since plain FUTEX_WAIT takes its timeout from now on: each signal would start it over. */
+int verso__os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, unsigned flags)
+{
+    struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / 1000000000U),
+                                 .tv_nsec = (long)(deadline_ns % 1000000000U) };
+    long r;
+
+    do
+        r = syscall(SYS_futex, word, operation(FUTEX_WAIT_BITSET, flags), expected,
+                    deadline_ns == VERSO__OS_NEVER ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+    while (r < 0 && errno == EINTR);
+    return r < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned flags)
+{
+    int before = errno; /* may be called by a signal handler */
+
+    (void)syscall(SYS_futex, word, operation(FUTEX_WAKE, flags), count, NULL, NULL, 0);
+    errno = before;
+}
+
+int verso__os_barrier_announce(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) < 0 ? -errno : 0;
+}
+
+int verso__os_barrier(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) < 0 ? -errno : 0;
+}
