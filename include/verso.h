@@ -3,6 +3,7 @@
 #ifndef VERSO_H
 #define VERSO_H
 
+#include <verso/arena.h>    /* blocks in a row, taken back all at once */
 #include <verso/base.h>     /* version, page size */
 #include <verso/cache.h>    /* files into the page cache, and out of it */
 #include <verso/code.h>     /* memory for machine code: W^X */
