@@ -37,6 +37,9 @@ uint64_t verso__os_address_space_bytes(void);
 /* Nanoseconds on a clock that never goes back. Its zero is arbitrary. */
 uint64_t verso__os_clock_ns(void);
 
+/* Which process and thread this is. Async-signal-safe. */
+void verso__os_identity(pid_t *out_process, pid_t *out_thread);
+
 /* ---- Files ---------------------------------------------------------------------------------------------------- */
 
 enum verso__os_file_kind {
@@ -111,6 +114,9 @@ int verso__os_wait_readable(int fd, int timeout_ms);
 
 /* Reads at an offset until @bytes are there or the file ends; *out_done < @bytes means the end was met. */
 int verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, size_t *out_done);
+
+/* Writes all of @bytes to what has no offsets (a pipe, a terminal), or where the descriptor stands. Async-signal-safe. */
+int verso__os_write(int fd, const void *data, size_t bytes);
 
 /* Writes all of @bytes at an offset; on failure *out_done (always set) says how many got there. */
 int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, size_t *out_done);
@@ -378,6 +384,7 @@ struct verso__os_fault {
     enum verso__os_fault_cause cause;
     unsigned access;     /* enum verso__os_access: what was tried; NONE when the machine doesn't say */
     void *address;       /* the byte whose access failed (page-granular for some causes) */
+    uintptr_t stack_pointer;
     uintptr_t *pc;       /* the program counter; what is stored here is where execution goes on */
     uintptr_t *word;     /* a register, rax or x16, that the code at the new *pc may take something from */
     const void *context; /* for verso__os_fault_leave() */
@@ -447,6 +454,25 @@ int verso__os_mappings(pid_t pid, int (*each)(const struct verso__os_mapping *ma
  * up to @room_bytes with the NUL, a longer name's end becomes "..."; the mapping's name points to it. */
 int verso__os_mapping_at(pid_t pid, uint64_t address, struct verso__os_mapping *out_mapping, char *out_name,
                          size_t room_bytes);
+
+/* A mapping of this process, with as much of its name as fits; a longer one's end becomes "...". */
+struct verso__os_neighbour {
+    uint64_t start; /* start == end: there is none */
+    uint64_t end;
+    uint64_t offset;
+    uint64_t inode;
+    unsigned access; /* enum verso__os_access */
+    bool shared;
+    char name[128]; /* as the kernel writes it in maps */
+};
+struct verso__os_neighbours {
+    struct verso__os_neighbour before; /* the last one below the address */
+    struct verso__os_neighbour at;     /* the one that holds it */
+    struct verso__os_neighbour after;  /* the first one above it */
+};
+
+/* What stands at @address and next to it. Async-signal-safe; needs two KiB of stack. Reads all mappings below it. */
+int verso__os_neighbours(uint64_t address, struct verso__os_neighbours *out_neighbours);
 
 /* Numbers of /proc/PID/smaps for one mapping, bytes. */
 struct verso__os_mapping_memory {

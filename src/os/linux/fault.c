@@ -229,6 +229,18 @@ static uintptr_t pc_load(const ucontext_t *context)
 #endif
 }
 
+static uintptr_t stack_pointer_load(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    return (uintptr_t)context->uc_mcontext.sp;
+#else
+    (void)context;
+    return 0; /* unknown: no stack lies there */
+#endif
+}
+
 static void pc_store(ucontext_t *context, uintptr_t pc)
 {
 #if defined(__x86_64__)
@@ -279,6 +291,7 @@ static bool ask(struct chain *chain, enum verso__os_fault_rank rank, const sigin
         .cause = cause_of(chain->number, info),
         .access = access_of(context),
         .address = info->si_addr,
+        .stack_pointer = stack_pointer_load(context),
         .pc = &pc,
         .word = &word,
         .context = context,

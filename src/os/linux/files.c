@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,33 @@ static int check_file_limit(uint64_t end)
     if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
         return -errno;
     return limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur ? -EFBIG : 0;
+}
+
+/* A reader that has gone is an error here, and not the signal that would end the process. */
+int verso__os_write(int fd, const void *data, size_t bytes)
+{
+    const struct timespec at_once = { 0 };
+    sigset_t pipe_signal, before, pending;
+    size_t done = 0;
+    int error = 0;
+
+    (void)sigemptyset(&pipe_signal);
+    (void)sigaddset(&pipe_signal, SIGPIPE);
+    (void)sigemptyset(&pending);
+    (void)sigpending(&pending);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    while (done < bytes && error == 0) {
+        ssize_t n = write(fd, (const char *)data + done, bytes - done);
+
+        if (n < 0)
+            error = errno == EINTR ? 0 : -errno;
+        else
+            done += (size_t)n;
+    }
+    if (error == -EPIPE && !sigismember(&pending, SIGPIPE))
+        (void)sigtimedwait(&pipe_signal, NULL, &at_once);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
 }
 
 int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, size_t *out_done)

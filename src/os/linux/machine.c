@@ -54,3 +54,9 @@ uint64_t verso__os_clock_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now); /* can't fail for this clock and a valid pointer */
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
+
+void verso__os_identity(pid_t *out_process, pid_t *out_thread)
+{
+    *out_process = getpid();
+    *out_thread = gettid();
+}
