@@ -286,6 +286,14 @@ enum verso_pages_place {
     VERSO_PAGES_PLACE_NONCANONICAL, /* not an address this machine has: a corrupted pointer */
 };
 
+/* What may be done with a mapping. */
+enum verso_pages_may {
+    VERSO_PAGES_MAY_READ = 1 << 0,
+    VERSO_PAGES_MAY_WRITE = 1 << 1,
+    VERSO_PAGES_MAY_EXECUTE = 1 << 2,
+    VERSO_PAGES_MAY_SHARE = 1 << 3, /* stores are seen by others who map the same */
+};
+
 enum verso_pages_try {
     VERSO_PAGES_TRY_NONE = 0, /* just asking */
     VERSO_PAGES_TRY_READ,
@@ -299,7 +307,7 @@ struct verso_pages_description {
     enum verso_pages_place place;
     uintptr_t mapping_start; /* [start, end) of the kernel's mapping that holds the address; 0, 0: none */
     uintptr_t mapping_end;
-    unsigned access;      /* its access: 1 read, 2 write, 4 execute, 8 shared */
+    unsigned access;      /* enum verso_pages_may */
     uintptr_t span_start; /* [start, end) of the verso span that holds it; 0, 0: none */
     uintptr_t span_end;
     int present;     /* 1: a page stands there, 0: none yet, -1: not known */
@@ -317,12 +325,14 @@ struct verso_pages_description {
  * @address: any value at all; it is never touched
  * @attempt: enum verso_pages_try: the access that happened, or would
  *
- * The text reads like: `0x7f21c0401000 is the guard page behind "arena" (64.0 KiB committed of 1.0 GiB at
- * 0x7f21c0400000): writing there ran over the end`.
+ * The text reads like: `0x7f21c0410000 is the guard page behind "arena" (64.0 KiB at 0x7f21c0400000, 64.0 KiB
+ * committed); writing there runs over the end of what lies before`.
  *
- * Errors:  VERSO_E_OPTIONS (struct_bytes not set); -errno of opening /proc/self/maps where there is no PROCMAP_QUERY.
- * Threads: any; async-signal-safe.
- * Source:  PROCMAP_QUERY (Linux 6.11), else /proc/self/maps; PAGEMAP_SCAN (6.7), else /proc/self/pagemap.
+ * Errors:  VERSO_E_OPTIONS (struct_bytes not set, no such attempt); -errno of opening and reading /proc/self/maps. For
+ *          the sake of signal handlers these fill no error record.
+ * Threads: any; async-signal-safe, with four KiB of stack. Reads all mappings below the address: some microseconds, more
+ *          in a process with many.
+ * Source:  /proc/self/maps; PAGEMAP_SCAN (Linux 6.7), else /proc/self/pagemap; verso's own list of spans.
  */
 VERSO_API int verso_pages_describe(const void *address, enum verso_pages_try attempt,
                                    struct verso_pages_description *out_description);
@@ -337,8 +347,8 @@ VERSO_API int verso_pages_describe(const void *address, enum verso_pages_try att
  * earlier action goes on as if nothing had been: a handler, a core dump. A fault that another handler of verso answers
  * (guard.h, clone.h) prints nothing.
  *
- * Errors:  -errno of sigaction; -EBUSY when too many handlers have been stacked. remove: VERSO_E_GUARD when it was not
- *          installed, or another handler is over ours.
+ * Errors:  -EBADF (@fd can't be written to); -errno of sigaction; -EBUSY when too many handlers have been stacked.
+ *          remove: VERSO_E_GUARD when it was not installed, or another handler is over ours, which then stays beneath.
  * Threads: any; the effect is process-wide.
  * Source:  sigaction(2), signal-safety(7).
  */

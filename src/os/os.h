@@ -382,8 +382,8 @@ enum verso__os_fault_cause {
 struct verso__os_fault {
     enum verso__os_fault_signal signal;
     enum verso__os_fault_cause cause;
-    unsigned access;     /* enum verso__os_access: what was tried; NONE when the machine doesn't say */
-    void *address;       /* the byte whose access failed (page-granular for some causes) */
+    unsigned access; /* enum verso__os_access: what was tried; NONE when the machine doesn't say */
+    void *address;   /* the byte whose access failed (page-granular for some causes) */
     uintptr_t stack_pointer;
     uintptr_t *pc;       /* the program counter; what is stored here is where execution goes on */
     uintptr_t *word;     /* a register, rax or x16, that the code at the new *pc may take something from */

@@ -118,8 +118,9 @@ static void say_guard(struct verso__text *text, const struct verso__pages_facts 
             verso__text_add_number(text, address - facts->span.start);
         }
     }
-    add_reason(text, facts, address < facts->span.start || !facts->is_in_span ? "runs below the beginning" :
-                                                                               "runs over the end of what lies before");
+    add_reason(text, facts,
+               address < facts->span.start || !facts->is_in_span ? "runs below the beginning"
+                                                                 : "runs over the end of what lies before");
 }
 
 static void say_span_page(struct verso__text *text, const struct verso__pages_facts *facts)
@@ -137,8 +138,7 @@ static void say_span_page(struct verso__text *text, const struct verso__pages_fa
 static void say_stack(struct verso__text *text, const struct verso__pages_facts *facts)
 {
     bool in_guard = facts->around.at.end > facts->around.at.start;
-    const struct verso__os_neighbour *stack =
-        facts->is_marked ? &facts->around.at : &facts->around.after;
+    const struct verso__os_neighbour *stack = facts->is_marked ? &facts->around.at : &facts->around.after;
 
     verso__text_add(text, in_guard ? " is the guard below the stack " : " is below the stack ");
     add_mapping(text, stack);
