@@ -115,7 +115,8 @@ int verso__os_wait_readable(int fd, int timeout_ms);
 /* Reads at an offset until @bytes are there or the file ends; *out_done < @bytes means the end was met. */
 int verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, size_t *out_done);
 
-/* Writes all of @bytes to what has no offsets (a pipe, a terminal), or where the descriptor stands. Async-signal-safe. */
+/* Writes all of @bytes where the descriptor stands, or to what has no offsets (a pipe, a terminal). Async-signal-safe.
+ */
 int verso__os_write(int fd, const void *data, size_t bytes);
 
 /* Writes all of @bytes at an offset; on failure *out_done (always set) says how many got there. */
