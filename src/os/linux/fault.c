@@ -363,6 +363,24 @@ static int restart_flag_of(const struct sigaction *beneath)
     return beneath->sa_flags & SA_RESTART;
 }
 
+/*
+ * Somebody has put back the very action that is beneath our topmost entry, as those do who take a signal for a while
+ * and then restore it: nothing leads to that entry any more, and it is free. Or they would run out, one each time.
+ */
+static void forget_unreachable(struct chain *chain, const struct sigaction *current)
+{
+    unsigned used = atomic_load(&chain->entries_used);
+    struct sigaction beneath;
+    struct record *record;
+
+    for (; used > 0; used--) {
+        record_load(&chain->entries[used - 1], &beneath, &record);
+        if (beneath.sa_handler != current->sa_handler)
+            break;
+    }
+    atomic_store(&chain->entries_used, used);
+}
+
 static int install_on_top(struct chain *chain, const struct sigaction *beneath)
 {
     unsigned used = atomic_load(&chain->entries_used);
@@ -400,8 +418,10 @@ static int install_in(struct chain *chain, enum verso__os_fault_rank rank, verso
     if (r < 0)
         return r;
     atomic_store(&chain->asked[rank], function);
-    if (entry == ENTRY_COUNT)
+    if (entry == ENTRY_COUNT) {
+        forget_unreachable(chain, &current);
         r = install_on_top(chain, &current);
+    }
     if (r < 0)
         atomic_store(&chain->asked[rank], before);
     else

@@ -538,20 +538,36 @@ static void test_handlers_over_ours(void **state)
     assert_exits(ours_wakes_up, 0);
 }
 
+/* By a handler that differs each time: where the same is only put back, our entry is used again. */
 static int buried_again_and_again(void *arg)
 {
-    struct sigaction theirs = { .sa_sigaction = once_handler, .sa_flags = SA_SIGINFO }, now;
+    struct sigaction theirs = { .sa_flags = SA_SIGINFO }, now;
     int installs = 0;
 
     (void)arg;
     while (installs < 100 && verso_guard_install() == 0) {
         installs++;
+        theirs.sa_sigaction = installs % 2 ? once_handler : full_handler;
         expect(sigaction(SIGBUS, &theirs, NULL) == 0);
     }
     expect(installs == 8);
     expect(verso_error_last()->code == -EBUSY);
     expect(sigaction(SIGBUS, NULL, &now) == 0);
-    expect(now.sa_sigaction == once_handler);
+    expect(now.sa_sigaction == full_handler);
+    return 0;
+}
+
+static int restored_again_and_again(void *arg)
+{
+    struct sigaction theirs = { .sa_sigaction = once_handler, .sa_flags = SA_SIGINFO };
+
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        expect(sigaction(SIGBUS, &theirs, NULL) == 0);
+        expect(verso_guard_install() == 0);
+        expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
+        expect(guard_answers());
+    }
     return 0;
 }
 
@@ -559,6 +575,7 @@ static void test_a_limit_is_an_error(void **state)
 {
     (void)state;
     assert_exits(buried_again_and_again, 0);
+    assert_exits(restored_again_and_again, 0);
 }
 
 /* ---- Counting --------------------------------------------------------------------------------------------------- */

@@ -163,6 +163,25 @@ static int ranks_come_and_go_alone(void *arg)
     return 0;
 }
 
+static void nothing(int number)
+{
+    (void)number;
+}
+
+/* Who takes the signal for a while and restores it takes ours out of the chain: it must not run out of entries. */
+static int restored_over_ours(void *arg)
+{
+    (void)arg;
+    begin();
+    for (int i = 0; i < 100; i++) {
+        expect(signal(SIGSEGV, nothing) != SIG_ERR);
+        expect(verso__os_fault_install(SEGV, ANSWERS, answers) == 0);
+        expect(verso__os_fault_is_installed(SEGV, ANSWERS) == 1);
+        *(volatile unsigned char *)page_of_none = 1;
+    }
+    return 0;
+}
+
 static int removed_is_not_asked(void *arg)
 {
     (void)arg;
@@ -192,6 +211,7 @@ CASE(refused_is_reported, EXITED(7))
 CASE(reported_still_dies, DIED)
 CASE(sandwich, EXITED(0))
 CASE(ranks_come_and_go_alone, EXITED(0))
+CASE(restored_over_ours, EXITED(0))
 CASE(removed_is_not_asked, DIED)
 
 int main(void)
@@ -203,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_reported_still_dies),
         cmocka_unit_test(test_sandwich),
         cmocka_unit_test(test_ranks_come_and_go_alone),
+        cmocka_unit_test(test_restored_over_ours),
         cmocka_unit_test(test_removed_is_not_asked),
     };
 
