@@ -4,6 +4,7 @@
  *
  * Everything verso asks of an operating system is one of these functions; no other folder makes a system call or has an
  * #if on the system. linux/ fills them in. fake/ wraps each fallible one so that tests can make the n-th call fail.
+ * The file is long because it is the whole: what is not here is not asked.
  *
  *   returns   0 or a positive answer where the comment says so; else the untouched -errno. Nothing here fills the error
  *             record: callers know the step and the path.
@@ -241,7 +242,11 @@ int verso__os_reserve(size_t bytes, size_t align_bytes, void **out_address);
  * too many. */
 int verso__os_unmap(void *address, size_t bytes);
 
+/* Async-signal-safe. -ENOMEM: part of it is not mapped, or it would split a mapping too many. */
 int verso__os_protect(void *address, size_t bytes, unsigned access);
+
+/* Whether every page of a range belongs to some mapping; -ENOMEM when one does not. Looks at no page: cheap. */
+int verso__os_check_mapped(void *address, size_t bytes);
 
 /* Grows, shrinks or moves. @may_move false: -ENOMEM when the room behind is taken. */
 int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address);
@@ -527,6 +532,41 @@ enum verso__os_page_category {
  * to go on from, *out_count how many were filled. */
 int verso__os_page_scan(int pagemap_fd, uint64_t start, uint64_t end, uint64_t wanted,
                         struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
+
+/*
+ * The runs among [start, end) whose pages are the process's own: neither of a file nor of shared memory, and not
+ * absent. Says SWAPPED, WRITTEN and WRITE_ALLOWED of them. A page that is SWAPPED and WRITE_ALLOWED, but not WRITTEN,
+ * may in truth be absent, and only watched (below): touch it, and ask again. Room, count, walked, errors: as the scan
+ * above.
+ */
+int verso__os_private_scan(int pagemap_fd, uint64_t start, uint64_t end, struct verso__os_page_run *out_runs,
+                           size_t room, size_t *out_count, uint64_t *out_walked);
+
+/*
+ * Watching what this process writes (userfaultfd, write-protected without faults to answer; Linux 6.7). A page that is
+ * watched counts as unwritten until something is stored to it through its address here, by the program or by a system
+ * call, or until it is dropped (DONTNEED) or cut away. A page never present counts too. Mappings made later in the same
+ * place are not watched, nor is what mremap() moved; a child of fork() has none of it: there, only close @fd.
+ */
+
+/* For this process. -ENOSYS, -EPERM, -EINVAL: not to be had here. */
+int verso__os_write_watch_open(int *out_fd);
+
+/* Watches a range, all of it unwritten. -EBUSY: somebody else watches part of it. -EPERM: a shared mapping of what may
+ * not be written; -EINVAL: mappings that can't be watched. On failure nothing is watched. */
+int verso__os_write_watch_add(int fd, void *address, size_t bytes);
+void verso__os_write_watch_remove(int fd, void *address, size_t bytes);
+
+/*
+ * Fills up to @room runs of pages of a watched range that have been written; *out_walked is where to go on from. With
+ * @reset they count as unwritten again: page by page in one step with being told, so that no store is lost between.
+ * What was dropped is told here or by verso__os_dropped_scan(): kernels differ. -EPERM: part of it is not watched;
+ * -ENOTTY before Linux 6.7.
+ */
+int verso__os_written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool reset,
+                           struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
+int verso__os_dropped_scan(int pagemap_fd, uint64_t start, uint64_t end, bool reset,
+                           struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
 
 /* Flags and map counts of @count physical frames from @frame (/proc/kpageflags, /proc/kpagecount). -EACCES/-EPERM
  * without root, -ERANGE past the last frame. */

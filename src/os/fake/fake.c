@@ -269,6 +269,11 @@ static void noted_memory_file(const char *name, unsigned flags, const int *out_f
     ledger_descriptor_add(*out_fd);
 }
 
+static void noted_write_watch_open(const int *out_fd)
+{
+    ledger_descriptor_add(*out_fd);
+}
+
 static void noted_map(void *wanted, size_t bytes, unsigned access, unsigned flags, int fd, uint64_t offset,
                       void **out_address)
 {

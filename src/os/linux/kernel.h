@@ -122,7 +122,16 @@ struct pm_scan_arg {
 #define PAGE_IS_HUGE (1 << 6)
 #define PAGE_IS_SOFT_DIRTY (1 << 7)
 #define PAGE_IS_GUARD (1 << 8) /* 6.15 */
+#define PM_SCAN_WP_MATCHING (1 << 0)
+#define PM_SCAN_CHECK_WPASYNC (1 << 1)
 #endif
+
+/* userfaultfd: what Debian 12's header lacks. Its own names are enumerators of the header's, so these are ours. */
+#define VERSO__UFFD_FEATURE_WP_HUGETLBFS_SHMEM (UINT64_C(1) << 12) /* 5.19 */
+#define VERSO__UFFD_FEATURE_WP_UNPOPULATED (UINT64_C(1) << 13)     /* 6.4 */
+#define VERSO__UFFD_FEATURE_POISON (UINT64_C(1) << 14)             /* 6.6 */
+#define VERSO__UFFD_FEATURE_WP_ASYNC (UINT64_C(1) << 15)           /* 6.7 */
+#define VERSO__UFFD_FEATURE_MOVE (UINT64_C(1) << 16)               /* 6.8 */
 
 /* PROCMAP_QUERY, 6.11 */
 #ifndef PROCMAP_QUERY

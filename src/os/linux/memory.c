@@ -97,6 +97,12 @@ int verso__os_protect(void *address, size_t bytes, unsigned access)
     return mprotect(address, bytes, protection_of(access)) < 0 ? -errno : 0;
 }
 
+/* MS_ASYNC has started no write-back since Linux 2.6.19: what is left of it is the walk over the mappings. */
+int verso__os_check_mapped(void *address, size_t bytes)
+{
+    return msync(address, bytes, MS_ASYNC) < 0 ? -errno : 0;
+}
+
 int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address)
 {
     void *moved = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);

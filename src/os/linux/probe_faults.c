@@ -8,11 +8,6 @@
 #include <linux/userfaultfd.h>
 #include <unistd.h>
 
-/* Newer than Debian 12's header. */
-#define FEATURE_POISON (UINT64_C(1) << 14)   /* 6.6 */
-#define FEATURE_WP_ASYNC (UINT64_C(1) << 15) /* 6.7 */
-#define FEATURE_MOVE (UINT64_C(1) << 16)     /* 6.8 */
-
 /* Asks a userfaultfd of our own, for faults in user mode only: that is all an ordinary user may have. */
 static int features_offered(uint64_t *out_features)
 {
@@ -47,9 +42,9 @@ static int try_feature(uint64_t feature)
 FEATURE_PROBE(try_userfaultfd, 0)
 FEATURE_PROBE(try_write_protect, UFFD_FEATURE_PAGEFAULT_FLAG_WP)
 FEATURE_PROBE(try_minor, UFFD_FEATURE_MINOR_SHMEM)
-FEATURE_PROBE(try_poison, FEATURE_POISON)
-FEATURE_PROBE(try_write_protect_async, FEATURE_WP_ASYNC)
-FEATURE_PROBE(try_move, FEATURE_MOVE)
+FEATURE_PROBE(try_poison, VERSO__UFFD_FEATURE_POISON)
+FEATURE_PROBE(try_write_protect_async, VERSO__UFFD_FEATURE_WP_ASYNC)
+FEATURE_PROBE(try_move, VERSO__UFFD_FEATURE_MOVE)
 #undef FEATURE_PROBE
 
 const struct probe verso__probes_of_faults[] = {
