@@ -6,6 +6,7 @@
 #include <verso/arena.h>    /* blocks in a row, taken back all at once */
 #include <verso/base.h>     /* version, page size */
 #include <verso/cache.h>    /* files into the page cache, and out of it */
+#include <verso/clone.h>    /* memory shared until written; which pages were written */
 #include <verso/code.h>     /* memory for machine code: W^X */
 #include <verso/error.h>    /* what went wrong, and what to do about it */
 #include <verso/features.h> /* what this machine can do */

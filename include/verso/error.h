@@ -48,7 +48,9 @@ VERSO_BEGIN_DECLS
     X(VERSO_E_EXEC, -20016, "a policy of this system forbids new executable memory",                                   \
       "the record's cause is the kernel's answer; ask for the permission (SELinux execmem), or run without made code") \
     X(VERSO_E_NEAR, -20017, "there is no room left within reach of the address given",                                 \
-      "ask for smaller segments, or open the pool before other memory takes the room")
+      "ask for smaller segments, or open the pool before other memory takes the room")                                 \
+    X(VERSO_E_UNTRACKED, -20018, "this memory is not tracked any more: it was unmapped, moved or mapped anew",         \
+      "end the tracking, and begin it again over what is mapped there now")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

@@ -51,8 +51,8 @@
       "copies of files that nobody can change (VERSO_MAP_COPY)", \
       "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
     X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
-      "shared memory that only its maker may write; code with a view for writing and one for running", \
-      "code gets one view that is toggled; verso_code_info() says so") \
+      "shared memory that only its maker may write (verso_clone_base_freeze); code with a view for writing and one for running", \
+      "VERSO_CLONE_FROZEN_FOR_OTHERS answers VERSO_E_UNSUPPORTED; code gets one view that is toggled; verso_code_info() says so") \
     X("MFD_NOEXEC_SEAL", "Linux 6.3", \
       "files of memory that can never be made executable", \
       "makes them without that promise") \
@@ -159,8 +159,8 @@
       "pages that answer as broken memory would", \
       "nothing: tests of broken memory are skipped") \
     X("userfaultfd async write-protect", "Linux 6.7", \
-      "knowing which pages were written, without faults", \
-      "nothing: no part of verso asks for it") \
+      "knowing which pages were written, without faults (verso_clone_track_begin)", \
+      "makes pages read-only and notes the first store to each by SIGSEGV") \
     X("userfaultfd move", "Linux 6.8", \
       "moving pages into place without copying", \
       "nothing: no part of verso asks for it") \
