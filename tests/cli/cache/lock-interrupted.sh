@@ -9,7 +9,8 @@ truncate -s 1G file
 verso cache --lock file >locked 2>said &
 holder=$!
 trap 'kill $holder 2>/dev/null' EXIT
-until (($(cached file) > 0)); do :; done
+# The kernel counts what is to be locked before it reads it.
+until grep -q '^VmLck:.*[1-9]' /proc/$holder/status; do :; done
 kill -INT $holder
 wait $holder; echo "exit $?"
 cat said
