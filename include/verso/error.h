@@ -24,7 +24,7 @@ VERSO_BEGIN_DECLS
     X(VERSO_E_OPTIONS, -20003, "the options contradict each other or are unknown to this version",                     \
       "start from the _INIT macro and read the notes of each flag in the header")                                      \
     X(VERSO_E_WX, -20004, "memory may not be writable and executable at once (W^X)",                                   \
-      "map it twice: one writable view, one executable view; or write first and protect afterwards")                   \
+      "for machine code there is verso/code.h; or write first and protect afterwards")                                 \
     X(VERSO_E_READ_ONLY, -20005, "the map is not writable", "open it with VERSO_MAP_WRITE or VERSO_MAP_PRIVATE")       \
     X(VERSO_E_SPAN, -20006, "the map has reached the end of its reserved address span",                                \
       "open it with a larger span_bytes, or close it and open it again")                                               \

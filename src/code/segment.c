@@ -196,6 +196,8 @@ static int build(const struct verso_code *code, struct segment *segment, const c
     r = verso__code_reserve(code, segment->bytes + verso__os_page_bytes(), &segment->run);
     if (r == 0 && code->mode == VERSO_CODE_DUAL)
         r = make_write_view(code, segment, out_step);
+    else if (r == 0)
+        (void)verso__os_name(segment->run, segment->bytes, code->name); /* where memory can have a name */
     if (r == 0 && code->seal) {
         *out_step = "mseal";
         r = verso__os_seal_mapping(segment->write, segment->bytes);

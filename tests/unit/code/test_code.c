@@ -4,10 +4,6 @@
 
 #include <verso/base.h>
 
-static const unsigned modes[] = { VERSO_CODE_DUAL, VERSO_CODE_TOGGLE };
-
-#define for_both_modes(mode) for (const unsigned *mode = modes; mode < modes + 2; mode++)
-
 static void *begun(struct verso_code *code, const void *block)
 {
     void *write;
@@ -39,9 +35,8 @@ static void test_code_that_was_added_runs(void **state)
 {
     (void)state;
     need_machine();
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const void *first = block_of(code, 42), *second = block_of(code, 4711);
 
         assert_int_equal(machine_call(first), 42);
@@ -73,9 +68,8 @@ static void test_writing_in_pieces(void **state)
 {
     (void)state;
     need_machine();
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         unsigned char bytes[MACHINE_BYTES_MAX];
         size_t length = machine_return(bytes, 7);
         const void *block;
@@ -97,9 +91,8 @@ static void test_block_can_be_written_again(void **state)
 {
     (void)state;
     need_machine();
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const void *block = block_of(code, 1);
         uint64_t barriers = info_of(code).barriers;
 
@@ -118,9 +111,8 @@ static void test_block_can_be_written_again(void **state)
 static void test_sizes_at_their_limits(void **state)
 {
     (void)state;
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const size_t granule = (size_t)info_of(code).granule_bytes;
         const size_t sizes[] = { 1, granule - 1, granule, granule + 1, 2 * granule, verso_page_bytes() + 1 };
         const void *block = NULL, *before = NULL;
@@ -166,10 +158,9 @@ static void test_sizes_that_can_not_be(void **state)
 static void test_pool_grows_by_segments_and_gives_them_back(void **state)
 {
     (void)state;
-    for_both_modes(mode)
-    {
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
         const size_t segment = 2 * (size_t)verso_page_bytes();
-        struct verso_code *code = pool_of(*mode, segment);
+        struct verso_code *code = pool_of(mode, segment);
         const void *whole, *second, *large;
 
         assert_ok(verso_code_alloc(code, segment, &whole));
@@ -203,14 +194,13 @@ static void test_blocks_of_many_segments(void **state)
 
     (void)state;
     need_machine();
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, verso_page_bytes());
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, verso_page_bytes());
         const size_t bytes = verso_page_bytes() - 8;
 
-        for (uint16_t n = 0; n < BLOCKS; n++) {
+        for (int n = 0; n < BLOCKS; n++) {
             assert_ok(verso_code_alloc(code, bytes, &blocks[n]));
-            (void)machine_return(begun(code, blocks[n]), n);
+            (void)machine_return(begun(code, blocks[n]), (uint16_t)n);
             assert_ok(verso_code_end(code, blocks[n]));
         }
         assert_int_equal(info_of(code).segments, BLOCKS);
@@ -253,9 +243,8 @@ static void test_total_limit(void **state)
 static void test_what_was_never_run_is_used_again_at_once(void **state)
 {
     (void)state;
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const void *block, *again;
 
         assert_ok(verso_code_alloc(code, 100, &block));
@@ -338,9 +327,8 @@ static void test_shrink(void **state)
 {
     (void)state;
     need_machine();
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const size_t granule = (size_t)info_of(code).granule_bytes;
         const void *block, *next;
 
@@ -376,9 +364,8 @@ static void test_shrink(void **state)
 static void test_blocks_that_are_none(void **state)
 {
     (void)state;
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0), *other = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0), *other = pool_of(mode, 0);
         const size_t granule = (size_t)info_of(code).granule_bytes;
         const void *block, *freed, *foreign;
         void *const untouched = &code, *write = untouched;
@@ -418,9 +405,8 @@ static void test_blocks_that_are_none(void **state)
 static void test_begin_and_end_come_in_pairs(void **state)
 {
     (void)state;
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, 0);
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, 0);
         const void *block, *other;
         void *write;
 
@@ -523,9 +509,8 @@ static void test_nothing_is_left(void **state)
     size_t mappings = support_mapping_count(), descriptors = support_descriptor_count();
 
     (void)state;
-    for_both_modes(mode)
-    {
-        struct verso_code *code = pool_of(*mode, verso_page_bytes());
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool_of(mode, verso_page_bytes());
 
         for (uint16_t n = 0; n < 100; n++)
             (void)block_of(code, n);

@@ -325,6 +325,23 @@ static void test_toggled_block_is_one_or_the_other(void **state)
     verso_code_close(code);
 }
 
+static void test_memory_has_its_name(void **state)
+{
+    (void)state;
+    for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
+        struct verso_code *code = pool(mode);
+        const void *block = block_of(code, 1);
+        struct verso__os_mapping mapping;
+        char name[64];
+
+        assert_int_equal(verso__os_mapping_at(0, (uintptr_t)block, &mapping, name, sizeof(name)), 0);
+        if (mode == VERSO_CODE_TOGGLE && !*name)
+            skip_because("this kernel does not name memory (CONFIG_ANON_VMA_NAME)");
+        assert_string_equal(name, mode == VERSO_CODE_DUAL ? "/memfd:wx-test (deleted)" : "[anon:wx-test]");
+        verso_code_close(code);
+    }
+}
+
 static void test_freed_and_unwritten_code_traps(void **state)
 {
     (void)state;
@@ -604,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_child_runs_and_can_not_write),
         cmocka_unit_test(test_cursor_is_not_inherited),
         cmocka_unit_test(test_toggled_block_is_one_or_the_other),
+        cmocka_unit_test(test_memory_has_its_name),
         cmocka_unit_test(test_freed_and_unwritten_code_traps),
         cmocka_unit_test(test_the_rest_of_a_segment_can_not_be_run),
         cmocka_unit_test_setup(test_sealed_views_stay_as_they_are, begin_looking),
