@@ -26,8 +26,10 @@
  *   - What has not been written, and what has been freed, traps (SIGTRAP on x86-64 and aarch64).
  *   - Free a block only when no thread is in it, or will return into it.
  *   - A child of fork() runs the code that was there, and can't change it: every call but close answers -EPERM there.
- *   - The view for writing stays mapped between begin and end; who can already call mprotect() may also make *it*
- *     executable. VERSO_CODE_SEAL, or prctl(PR_SET_MDWE), takes that away.
+ *   - The view for writing stays mapped after verso_code_end(), so a stray store through an old cursor still changes
+ *     the code. Who can already call mprotect() in the process may even make that view executable; VERSO_CODE_SEAL, or
+ *     prctl(PR_SET_MDWE), takes that away.
+ *   - The pool keeps a descriptor for each segment. When somebody closes it, the segment gets no more memory: -EBADF.
  */
 #ifndef VERSO_CODE_H
 #define VERSO_CODE_H
@@ -113,7 +115,8 @@ VERSO_API void verso_code_close(struct verso_code *code);
  * Units:   bytes; rounded up to whole granules.
  * Owns:    the pool, until verso_code_free() or verso_code_close().
  * Errors:  VERSO_E_RANGE (0 bytes); VERSO_E_OVERFLOW; VERSO_E_TOO_LARGE (total_bytes_max); VERSO_E_NEAR (a further
- *          segment has no room within reach); -ENOMEM, -EMFILE; -EPERM (in a child of fork()).
+ *          segment has no room within reach); -ENOMEM, -EMFILE; -EBADF (somebody closed a descriptor of the pool's);
+ *          -EPERM (in a child of fork()).
  * Threads: any.
  */
 VERSO_API VERSO_MUST_CHECK int verso_code_alloc(struct verso_code *code, size_t bytes, const void **out_block);

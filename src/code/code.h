@@ -30,6 +30,8 @@ struct segment {
     unsigned char *run;   /* the address of the view for running; behind it one page that is never mapped */
     unsigned char *write; /* of the view for writing; NULL with TOGGLE */
     int fd;               /* of the memory; -1 with TOGGLE */
+    uint64_t device;      /* with @inode: which file that has to be */
+    uint64_t inode;
     size_t bytes;
     size_t granules;
     size_t ready_bytes; /* from the start: traps or code, executable */

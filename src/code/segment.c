@@ -72,12 +72,30 @@ int verso__code_fill(struct verso_code *code, struct segment *segment, size_t st
 
 /* ---- Memory behind the addresses ---- */
 
+/*
+ * Whether the descriptor still is the one of our memory: in a program that closes what it does not know, its number
+ * soon means another file, and that must not become executable.
+ */
+static int check_file(const struct segment *segment)
+{
+    struct verso__os_file_info info;
+    int r = verso__os_file_info(segment->fd, &info);
+
+    if (r < 0)
+        return r;
+    return info.device == segment->device && info.inode == segment->inode ? 0 : -EBADF;
+}
+
 static int ready_dual(const struct verso_code *code, const struct segment *segment, size_t start, size_t bytes,
                       const char **out_step)
 {
     void *run;
     int r;
 
+    *out_step = "fstat";
+    r = check_file(segment);
+    if (r < 0)
+        return r;
     /* A store that finds no memory is a signal; asked for, it is an error. Before Linux 5.14 it can't be asked for. */
     *out_step = "populate";
     r = verso__os_populate(segment->write + start, bytes, true);
@@ -129,6 +147,7 @@ int verso__code_segment_ready(struct verso_code *code, struct segment *segment, 
 /* The one view that may be written to, and the seal that there will be no other. */
 static int make_write_view(const struct verso_code *code, struct segment *segment, const char **out_step)
 {
+    struct verso__os_file_info info;
     void *write;
     int r;
 
@@ -140,6 +159,12 @@ static int make_write_view(const struct verso_code *code, struct segment *segmen
     r = verso__os_truncate(segment->fd, segment->bytes);
     if (r < 0)
         return r;
+    *out_step = "fstat";
+    r = verso__os_file_info(segment->fd, &info);
+    if (r < 0)
+        return r;
+    segment->device = info.device;
+    segment->inode = info.inode;
     *out_step = "mmap";
     r = verso__os_map(NULL, segment->bytes, ACCESS_WRITE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_NORESERVE, segment->fd,
                       0, &write);

@@ -178,6 +178,7 @@ static void test_pool_grows_by_segments_and_gives_them_back(void **state)
         assert_int_equal(info_of(code).segments, 2); /* the first one stays */
         assert_ok(verso_code_free(code, second));
         assert_int_equal(info_of(code).segments, 1);
+        assert_int_equal(info_of(code).reserved_bytes, segment);
         assert_int_equal(info_of(code).blocks, 0);
         assert_int_equal(info_of(code).waiting_bytes, 0);
         verso_code_close(code);

@@ -212,6 +212,25 @@ static void test_memory_can_not_be_reached_by_its_descriptor(void **state)
     verso_code_close(code);
 }
 
+/* Another file under the number that was ours does not become code. */
+static void test_descriptor_that_was_taken(void **state)
+{
+    struct verso_code *code = pool(VERSO_CODE_DUAL);
+    int fd = descriptor_of_pool(), other = open(support_file("other", 1 << 20), O_RDONLY | O_CLOEXEC);
+    const void *block;
+
+    (void)state;
+    assert_true(other >= 0);
+    assert_int_equal(dup2(other, fd), fd);
+    assert_fails_in(verso_code_alloc(code, 1 << 17, &block), -EBADF, "fstat");
+    assert_int_equal(close(fd), 0);
+    assert_fails_in(verso_code_alloc(code, 1 << 17, &block), -EBADF, "fstat");
+    assert_ok(verso_code_alloc(code, 1, &block)); /* for this there is memory */
+    assert_int_equal(dup2(other, fd), fd);
+    assert_int_equal(close(other), 0);
+    verso_code_close(code);
+}
+
 /* ---- Children: each ends by _exit with the number of the check that failed, or by the signal it asked for ---- */
 
 #define CHECK(condition)               \
@@ -221,6 +240,7 @@ static void test_memory_can_not_be_reached_by_its_descriptor(void **state)
     } while (0)
 
 struct family {
+    unsigned mode;
     struct verso_code *code;
     const void *block;
     void *write;
@@ -264,12 +284,19 @@ static int try_as_child(void *arg)
     CHECK(verso_code_free(family->code, family->block) == -EPERM);
     CHECK(verso_code_info(family->code, &info) == -EPERM);
     CHECK(!block && !write);
+    if (family->mode == VERSO_CODE_DUAL) { /* where the parent has its view for writing, the child may have anything */
+        write = mmap(family->write, verso_page_bytes(), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        CHECK(write == family->write);
+        *(char *)write = 'x';
+    }
     own = named_pool(VERSO_CODE_DUAL, 0, 0);
     CHECK(own);
     block = block_of(own, 2);
     CHECK(machine_call(block) == 2);
     verso_code_close(family->code); /* and takes nothing away that is not its own */
     CHECK(machine_call(block) == 2);
+    CHECK(!write || *(char *)write == 'x');
     CHECK(verso_code_free(own, block) == 0);
     verso_code_close(own);
     return 0;
@@ -280,10 +307,12 @@ static void test_child_runs_and_can_not_write(void **state)
     (void)state;
     need_machine();
     for (unsigned mode = VERSO_CODE_DUAL; mode <= VERSO_CODE_TOGGLE; mode++) {
-        struct family family = { pool(mode), NULL, NULL };
+        struct family family = { mode, pool(mode), NULL, NULL };
         int status;
 
-        family.block = block_of(family.code, 1);
+        family.block = block_of(family.code, 1); /* the first one: where it is written, the view begins */
+        assert_ok(verso_code_begin(family.code, family.block, &family.write));
+        assert_ok(verso_code_end(family.code, family.block));
         status = support_child(try_as_child, &family);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
@@ -335,10 +364,10 @@ static void test_memory_has_its_name(void **state)
         char name[64];
 
         assert_int_equal(verso__os_mapping_at(0, (uintptr_t)block, &mapping, name, sizeof(name)), 0);
+        verso_code_close(code);
         if (mode == VERSO_CODE_TOGGLE && !*name)
             skip_because("this kernel does not name memory (CONFIG_ANON_VMA_NAME)");
         assert_string_equal(name, mode == VERSO_CODE_DUAL ? "/memfd:wx-test (deleted)" : "[anon:wx-test]");
-        verso_code_close(code);
     }
 }
 
@@ -377,7 +406,7 @@ static int try_sealed(void *arg)
 {
     const size_t page = verso_page_bytes();
     struct verso_code *code = named_pool(0, VERSO_CODE_SEAL, 16 * page);
-    struct family family = { code, NULL, NULL };
+    struct family family = { VERSO_CODE_DUAL, code, NULL, NULL };
     void *start;
 
     (void)arg;
@@ -618,6 +647,7 @@ int main(void)
         cmocka_unit_test_setup(test_view_for_running_can_not_become_writable, begin_looking),
         cmocka_unit_test(test_proc_self_mem_does_not_write_it),
         cmocka_unit_test(test_memory_can_not_be_reached_by_its_descriptor),
+        cmocka_unit_test(test_descriptor_that_was_taken),
         cmocka_unit_test(test_child_runs_and_can_not_write),
         cmocka_unit_test(test_cursor_is_not_inherited),
         cmocka_unit_test(test_toggled_block_is_one_or_the_other),
