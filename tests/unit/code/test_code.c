@@ -384,7 +384,7 @@ static void test_blocks_that_are_none(void **state)
             (const char *)block + 1,
             (const char *)block + granule,
             (const char *)block - 1,
-            (const char *)block + (16U << 20),
+            (const char *)block + (16U << 20) + 2 * granule,
         };
 
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
