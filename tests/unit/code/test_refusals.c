@@ -176,6 +176,29 @@ static void test_no_barrier(void **state)
     verso_code_close(code);
 }
 
+static int nearby;
+
+/* Somebody was quicker, three times; and for ever. */
+static void test_room_that_is_taken_meanwhile(void **state)
+{
+    struct verso_code_options options = VERSO_CODE_OPTIONS_INIT;
+    struct verso_code *code;
+    const void *block;
+
+    (void)state;
+    options.near_start = &nearby;
+    options.segment_bytes = verso_page_bytes();
+    assert_ok(verso_code_open(&options, &code));
+    assert_ok(verso_code_alloc(code, verso_page_bytes(), &block));
+    fake_fail_call("map", -EEXIST, 3);
+    assert_ok(verso_code_alloc(code, 1, &block));
+    assert_ok(verso_code_alloc(code, verso_page_bytes() - 64, &block));
+    fake_fail_call("map", -EEXIST, UINT_MAX);
+    assert_fails(verso_code_alloc(code, 1, &block), VERSO_E_NEAR);
+    fake_fail_call("map", 0, 0);
+    verso_code_close(code);
+}
+
 static void test_barrier_that_fails(void **state)
 {
     struct verso_code *code;
@@ -256,6 +279,7 @@ int main(void)
         cmocka_unit_test_teardown(test_policy_against_both_ways, calm),
         cmocka_unit_test_teardown(test_no_seals_of_mappings, calm),
         cmocka_unit_test_teardown(test_no_barrier, calm),
+        cmocka_unit_test_teardown(test_room_that_is_taken_meanwhile, calm),
         cmocka_unit_test_teardown(test_barrier_that_fails, calm),
         cmocka_unit_test_teardown(test_toggling_that_fails, calm),
     };

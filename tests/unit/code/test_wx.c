@@ -402,11 +402,17 @@ static void test_the_rest_of_a_segment_can_not_be_run(void **state)
 
 /* ---- Seals and policies, in children: they are for a process's whole life ---- */
 
+enum {
+    SEALED_BLOCKS = 5000
+};
+
 static int try_sealed(void *arg)
 {
+    static const void *blocks[SEALED_BLOCKS];
     const size_t page = verso_page_bytes();
     struct verso_code *code = named_pool(0, VERSO_CODE_SEAL, 16 * page);
     struct family family = { VERSO_CODE_DUAL, code, NULL, NULL };
+    uint64_t segments;
     void *start;
 
     (void)arg;
@@ -424,10 +430,16 @@ static int try_sealed(void *arg)
     CHECK(mprotect(start, page, PROT_NONE) < 0 && errno == EPERM);
     CHECK(mmap(start, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
     CHECK(verso_code_end(code, family.block) == 0);
-    for (uint16_t n = 0; n < 5000; n++) /* through segments, which stay */
-        if (machine_call(block_of(code, n)) != n)
-            return 2;
+    for (int n = 0; n < SEALED_BLOCKS; n++) { /* through several segments */
+        blocks[n] = block_of(code, (uint16_t)n);
+        CHECK(machine_call(blocks[n]) == n);
+    }
+    segments = info_of(code).segments;
+    CHECK(segments > 2);
+    for (int n = 0; n < SEALED_BLOCKS; n++)
+        CHECK(verso_code_free(code, blocks[n]) == 0);
     CHECK(verso_code_free(code, family.block) == 0);
+    CHECK(info_of(code).segments == segments); /* which stay, since nobody can take them away */
     verso_code_close(code);
     CHECK(look().both == both_before && look().executable > 0);
     return 0;
