@@ -97,7 +97,8 @@ VERSO_API VERSO_MUST_CHECK int verso_code_open(const struct verso_code_options *
 /**
  * verso_code_close() - give all blocks back, and the pool
  *
- * Takes NULL; cannot fail. A dump stays in its directory: perf reads it afterwards.
+ * Takes NULL; cannot fail. In a child of fork() it takes away what the child has of the pool, unless another thread was
+ * using the pool at that moment. A dump stays in its directory: perf reads it afterwards.
  *
  * Threads: no other thread may use the pool, or run code in it.
  */

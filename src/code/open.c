@@ -247,11 +247,15 @@ void verso_code_close(struct verso_code *code)
 {
     if (!code)
         return;
+    /* Held, though nobody may use the pool: by a thread that this child of fork() does not have, in the middle of a
+     * change that nobody will end. Then what is here is left where it is. */
+    if (pthread_mutex_trylock(&code->lock) != 0)
+        return;
+    (void)pthread_mutex_unlock(&code->lock);
     while (code->segment_count > 0)
         verso__code_segment_release(code, code->segments[code->segment_count - 1]);
     verso__code_dump_close(code->dump);
-    if (!code->mark || *code->mark) /* a child's copy of the lock may be held, by a thread that it does not have */
-        (void)pthread_mutex_destroy(&code->lock);
+    (void)pthread_mutex_destroy(&code->lock);
     if (code->mark)
         (void)verso__os_unmap((void *)(uintptr_t)code->mark, verso__os_page_bytes());
     free(code->segments);

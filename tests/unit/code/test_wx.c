@@ -652,6 +652,38 @@ static void test_threads_under_watch(void **state)
     }
 }
 
+static int close_as_child(void *arg)
+{
+    struct verso_code *code = arg;
+    const void *block = NULL;
+
+    CHECK(verso_code_alloc(code, 1, &block) == -EPERM);
+    verso_code_close(code);
+    return 0;
+}
+
+/* A child may be made while another thread holds the pool's lock, which nobody will ever open again there. */
+static void test_fork_beside_a_working_thread(void **state)
+{
+    atomic_bool failed = false;
+    struct worker worker = { NULL, 1, &failed };
+    struct verso_code *code;
+    pthread_t thread;
+
+    (void)state;
+    need_machine();
+    if (support_is_tsan())
+        skip_because("ThreadSanitizer takes the parent's threads for leaks of its children");
+    code = pool(VERSO_CODE_DUAL);
+    worker.code = code;
+    assert_int_equal(pthread_create(&thread, NULL, work, &worker), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(support_child(close_as_child, code), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(failed);
+    verso_code_close(code);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -671,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_policy_that_comes_late),
         cmocka_unit_test(test_memfd_noexec_2),
         cmocka_unit_test_setup(test_threads_under_watch, begin_looking),
+        cmocka_unit_test(test_fork_beside_a_working_thread),
     };
 
     return run_test_list(list);
