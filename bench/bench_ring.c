@@ -518,6 +518,7 @@ static uint64_t relay_split(void *arg)
         if (got <= 0)
             return got < 0 ? 0 : passed;
         atomic_store_explicit(&split->head, head + (uint64_t)got, memory_order_release);
+        split->tail_seen = head; /* all was written out before */
         used = split_used(split, SIZE_MAX, &tail);
         put = writev(relay->target, parts, split_parts(split, tail, used, parts));
         atomic_store_explicit(&split->tail, tail + (uint64_t)put, memory_order_release);
