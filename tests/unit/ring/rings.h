@@ -52,14 +52,20 @@ static inline void take(struct verso_ring *ring, uint64_t offset, size_t bytes)
     assert_ok(verso_ring_consume(ring, bytes));
 }
 
-/* Moves both sides on, so that the next span begins at @position. */
+/* Moves both sides of an empty ring on, so that the next span begins at @position. */
 static inline void move_to(struct verso_ring *ring, size_t position)
 {
-    for (size_t at = (size_t)(info_of(ring).written_bytes % verso_ring_capacity_bytes(ring)); at != position;) {
-        put(ring, 0, 1);
-        take(ring, 0, 1);
-        at = (at + 1) % verso_ring_capacity_bytes(ring);
-    }
+    const size_t capacity = verso_ring_capacity_bytes(ring);
+    const size_t at = (size_t)(info_of(ring).written_bytes % capacity);
+    const size_t distance = (position + capacity - at) % capacity;
+    void *data;
+
+    if (distance == 0)
+        return;
+    assert_ok(verso_ring_reserve(ring, capacity, &data, NULL));
+    assert_ok(verso_ring_commit(ring, distance));
+    assert_ok(verso_ring_peek(ring, distance, &data, NULL));
+    assert_ok(verso_ring_consume(ring, distance));
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -188,13 +189,16 @@ static void test_after_shutdown_the_rest_can_be_read(void **state)
 
 /* ---- Signals ---- */
 
+static const char late_handlers[] =
+    "ThreadSanitizer keeps a handler waiting as long as its thread sleeps in a call unknown to it";
+
 static struct verso_ring *signalled;
-static volatile sig_atomic_t signals;
+static atomic_int signals;
 
 static void count_signal(int number)
 {
     (void)number;
-    signals++;
+    atomic_fetch_add(&signals, 1);
 }
 
 static void shut_down_in_handler(int number)
@@ -212,16 +216,19 @@ static void handle(void (*handler)(int))
 
 static void test_signals_do_not_end_a_wait(void **state)
 {
-    struct waiter waiter = { .ring = opened_ring(1, 0), .least = 1 };
+    struct waiter waiter = { .least = 1 };
 
     (void)state;
-    signals = 0;
+    if (support_is_tsan())
+        skip_because("%s", late_handlers);
+    waiter.ring = opened_ring(1, 0);
+    atomic_store(&signals, 0);
     handle(count_signal);
     waiter_start(&waiter);
     until_asleep(&waiter, 1);
     for (int i = 1; i <= 5; i++) {
         assert_int_equal(pthread_kill(waiter.thread, SIGUSR1), 0);
-        while (signals < i)
+        while (atomic_load(&signals) < i)
             (void)usleep(200);
     }
     put(waiter.ring, 0, 1);
@@ -233,10 +240,12 @@ static void test_signals_do_not_end_a_wait(void **state)
 
 static void test_a_handler_may_shut_down(void **state)
 {
-    struct waiter waiter = { .ring = opened_ring(1, 0), .least = 1 };
+    struct waiter waiter = { .least = 1 };
 
     (void)state;
-    signalled = waiter.ring;
+    if (support_is_tsan())
+        skip_because("%s", late_handlers);
+    signalled = waiter.ring = opened_ring(1, 0);
     handle(shut_down_in_handler);
     waiter_start(&waiter);
     until_asleep(&waiter, 1);
