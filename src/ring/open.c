@@ -59,8 +59,10 @@ static int check_memory(struct making *making)
     int r = verso__os_memory_totals(&memory_bytes, &swap_bytes);
 
     making->step = "sysinfo";
-    if (r < 0 || making->capacity_bytes <= memory_bytes || making->capacity_bytes - memory_bytes <= swap_bytes)
+    if (r < 0)
         return r;
+    if (making->capacity_bytes <= memory_bytes || making->capacity_bytes - memory_bytes <= swap_bytes)
+        return 0;
     making->step = "fallocate";
     making->hint = "a ring takes all of its memory at once, and that is more than this machine has";
     return -ENOMEM;

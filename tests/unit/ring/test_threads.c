@@ -217,7 +217,7 @@ static void ping_pong(bool fence_only)
     assert_int_equal(pthread_join(thread, &wrong), 0);
     assert_null(wrong);
     print_message("# of %llu round trips the two slept %llu times\n", (unsigned long long)times,
-                  (unsigned long long)(info_of(there).data_sleeps + info_of(back).data_sleeps));
+                  (unsigned long long)info_of(there).data_sleeps + info_of(back).data_sleeps);
     verso_ring_close(there);
     verso_ring_close(back);
 }
