@@ -25,19 +25,19 @@
       "asks for the address as a hint, and gives the map back when it lands elsewhere") \
     X("MAP_DROPPABLE", "Linux 6.11", \
       "memory that the kernel may drop under pressure and never swaps", \
-      "nothing: no part of verso asks for it") \
+      "spans of kind VERSO_PAGES_DROPPABLE answer VERSO_E_UNSUPPORTED") \
     X("MAP_HUGETLB", "Linux 2.6.32", \
       "huge pages from the reserved pool", \
-      "takes transparent huge pages, else base pages; verso_map_info() says which") \
+      "takes transparent huge pages, else base pages; verso_map_info() and verso_pages_info() say which") \
     X("MREMAP_DONTUNMAP", "Linux 5.7", \
       "moving pages away and leaving an empty map behind", \
       "nothing: no part of verso asks for it") \
     X("mremap of several", "Linux 6.17", \
       "moving a span that consists of several mappings in one call", \
-      "nothing: no part of verso asks for it") \
+      "verso_pages_resize() moves only spans whose content is one mapping") \
     X("mseal", "Linux 6.10", \
       "maps that nobody may unmap, move or re-protect", \
-      "verso_map_seal(), and verso_code_open() with SEAL, answer VERSO_E_UNSUPPORTED") \
+      "verso_map_seal(), verso_pages_seal() and verso_code_open() with SEAL answer VERSO_E_UNSUPPORTED") \
     X("membarrier", "Linux 4.14", \
       "memory barriers in every thread, paid for by the one that asks", \
       "each commit to a ring has a barrier of its own, some ns; verso_ring_info() says \"fence\"") \
@@ -46,7 +46,7 @@
       "uses freed memory for code at once, and says so: verso_code_info()") \
     X("PR_SET_VMA_ANON_NAME", "Linux 5.17", \
       "names for memory without a file, in /proc/PID/maps", \
-      "such memory has no name; `verso maps` shows it as anonymous") \
+      "such memory has no name in /proc/PID/maps; `verso maps` shows it as anonymous") \
     N("memfd seals", "Linux 3.17", \
       "copies of files that nobody can change (VERSO_MAP_COPY)", \
       "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
@@ -61,34 +61,43 @@
       "copies in memory get base pages") \
     X("memfd_secret", "Linux 5.14", \
       "memory that the kernel itself does not map", \
-      "nothing: no part of verso asks for it") \
+      "spans of kind VERSO_PAGES_SECRET answer VERSO_E_UNSUPPORTED") \
     X("MADV_FREE", "Linux 4.5", \
       "giving memory back lazily", \
-      "VERSO_MAP_ADVICE_FREE answers EINVAL; DONTNEED gives memory back at once") \
+      "VERSO_MAP_ADVICE_FREE answers EINVAL, spans discard; DONTNEED gives memory back at once") \
     X("MADV_COLD", "Linux 5.4", \
       "marking pages as the first to be reclaimed", \
-      "VERSO_MAP_ADVICE_COLD answers EINVAL") \
+      "VERSO_MAP_ADVICE_COLD and VERSO_PAGES_ADVICE_COLD answer EINVAL") \
     X("MADV_PAGEOUT", "Linux 5.4", \
       "writing back and reclaiming a range now", \
-      "VERSO_MAP_ADVICE_PAGEOUT answers EINVAL") \
+      "VERSO_MAP_ADVICE_PAGEOUT and VERSO_PAGES_ADVICE_PAGEOUT answer EINVAL") \
     X("MADV_POPULATE_READ", "Linux 5.14", \
       "bringing pages in with an error code instead of a signal", \
       "touches the pages under guard") \
     X("MADV_POPULATE_WRITE", "Linux 5.14", \
       "the same for writing", \
-      "touches the pages under guard") \
+      "touches the pages, those of files under guard") \
     X("MADV_GUARD_INSTALL", "Linux 6.13", \
       "guard pages that cost no mapping of their own", \
-      "nothing: no part of verso makes them; where others do, verso_inspect_pages() shows them") \
+      "makes guards of spans by mprotect, each two mappings; verso_pages_info() counts them") \
     X("MADV_GUARD_INSTALL, files", "Linux 6.15", \
       "the same in maps of files", \
-      "nothing: no part of verso makes them") \
+      "the same for spans of kind VERSO_PAGES_SHARED") \
+    X("MADV_WIPEONFORK", "Linux 4.14", \
+      "memory that a child of fork() finds empty", \
+      "spans with VERSO_PAGES_WIPE_ON_FORK answer EINVAL") \
+    X("MADV_MERGEABLE", "Linux 2.6.32", \
+      "equal pages becoming one (KSM)", \
+      "VERSO_PAGES_ADVICE_MERGE answers EINVAL") \
+    X("mbind", "Linux 2.6.7", \
+      "memory from the NUMA nodes that were asked for", \
+      "takes it from wherever the kernel likes; verso_pages_info() says so") \
     X("MADV_HUGEPAGE", "Linux 2.6.38", \
       "transparent huge pages where they were asked for", \
-      "uses base pages; verso_map_info() says so") \
+      "uses base pages; verso_map_info() and verso_pages_info() say so") \
     X("MADV_COLLAPSE", "Linux 6.1", \
       "making huge pages now instead of when the kernel comes by", \
-      "VERSO_MAP_ADVICE_COLLAPSE answers EINVAL; khugepaged makes huge pages when it comes by") \
+      "VERSO_MAP_ADVICE_COLLAPSE and VERSO_PAGES_ADVICE_COLLAPSE answer EINVAL; khugepaged comes by") \
     X("MADV_COLLAPSE, files", "Linux 6.1", \
       "the same in maps of files", \
       "maps of files get the folios that their file system has cached") \

@@ -71,17 +71,17 @@ static void note_committed(struct verso_pages *pages, size_t start, size_t end)
     struct verso__pages_piece piece;
 
     for (size_t at = start; verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end)
-        verso__pages_runs_set(&pages->runs, piece.start, piece.end,
-                              VERSO__PAGES_WRITE | (piece.state & VERSO__PAGES_GUARD));
+        if ((piece.state & ~(unsigned)VERSO__PAGES_GUARD) != VERSO__PAGES_WRITE)
+            verso__pages_runs_set(&pages->runs, piece.start, piece.end,
+                                  VERSO__PAGES_WRITE | (piece.state & VERSO__PAGES_GUARD));
 }
 
 /* Once, when the first pages come that a huge one could hold: whether they do come huge. */
 static void try_huge(struct verso_pages *pages, size_t start, size_t end)
 {
-    size_t huge = verso__os_huge_page_bytes();
     const char *why;
 
-    if (!(pages->flags & VERSO_PAGES_HUGE) || pages->huge_is_tried || (huge && end - start < huge))
+    if (!(pages->flags & VERSO_PAGES_HUGE) || pages->huge_is_tried || end - start < verso__os_huge_page_bytes())
         return;
     why = verso__huge_try(pages->fd >= 0 ? VERSO__HUGE_OF_MEMORY_FILE : VERSO__HUGE_OF_ANONYMOUS, pages->data + start,
                           end - start, true);

@@ -81,24 +81,27 @@ bool verso__pages_runs_piece(const struct verso__pages_runs *runs, size_t at, si
     return true;
 }
 
-static void count_committed(struct verso__pages_runs *runs, size_t start, size_t end, unsigned state)
+/* The last run that a range from within @first on touches; on the way, what was committed is no longer counted. */
+static size_t discount(struct verso__pages_runs *runs, size_t first, size_t start, size_t end)
 {
-    struct verso__pages_piece piece;
+    size_t index = first, run_end = end_of(runs, index);
 
-    for (size_t at = start; verso__pages_runs_piece(runs, at, end, &piece); at = piece.end)
-        if (is_committed(piece.state))
-            runs->committed_bytes -= piece.end - piece.start;
-    if (is_committed(state))
-        runs->committed_bytes += end - start;
+    for (; run_end < end; start = run_end, run_end = end_of(runs, ++index))
+        if (is_committed(runs->list[index].state))
+            runs->committed_bytes -= run_end - start;
+    if (is_committed(runs->list[index].state))
+        runs->committed_bytes -= end - start;
+    return index;
 }
 
 void verso__pages_runs_set(struct verso__pages_runs *runs, size_t start, size_t end, unsigned state)
 {
-    size_t first = find(runs, start), last = find(runs, end - 1), made_count = 0;
+    size_t first = find(runs, start), last = discount(runs, first, start, end), made_count = 0;
     struct verso__pages_run made[3];
     bool goes_on = first > 0 && runs->list[first].start == start && runs->list[first - 1].state == state;
 
-    count_committed(runs, start, end, state);
+    if (is_committed(state))
+        runs->committed_bytes += end - start;
     if (runs->list[first].start < start)
         made[made_count++] = runs->list[first];
     if (!goes_on && (made_count == 0 || made[0].state != state))
@@ -109,7 +112,8 @@ void verso__pages_runs_set(struct verso__pages_runs *runs, size_t start, size_t 
     } else if (last + 1 < runs->count && runs->list[last + 1].state == state) {
         last++;
     }
-    memmove(&runs->list[first + made_count], &runs->list[last + 1], (runs->count - last - 1) * sizeof(*runs->list));
+    if (first + made_count != last + 1)
+        memmove(&runs->list[first + made_count], &runs->list[last + 1], (runs->count - last - 1) * sizeof(*runs->list));
     memcpy(&runs->list[first], made, made_count * sizeof(*made));
     runs->count = runs->count - (last - first + 1) + made_count;
 }
@@ -119,7 +123,7 @@ void verso__pages_runs_resize(struct verso__pages_runs *runs, size_t bytes)
     size_t had = runs->bytes;
 
     if (bytes < had) {
-        count_committed(runs, bytes, had, VERSO__PAGES_RESERVED);
+        (void)discount(runs, find(runs, bytes), bytes, had);
         runs->count = find(runs, bytes - 1) + 1;
         runs->bytes = bytes;
     } else if (bytes > had) {

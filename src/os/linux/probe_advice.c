@@ -42,7 +42,24 @@ ADVICE_PROBE(try_populate_read, MADV_POPULATE_READ)
 ADVICE_PROBE(try_populate_write, MADV_POPULATE_WRITE)
 ADVICE_PROBE(try_hugepage, MADV_HUGEPAGE)
 ADVICE_PROBE(try_guard, MADV_GUARD_INSTALL)
+ADVICE_PROBE(try_wipe_on_fork, MADV_WIPEONFORK)
+ADVICE_PROBE(try_merge, MADV_MERGEABLE)
 #undef ADVICE_PROBE
+
+/* Node 0 is there wherever nodes are. */
+static int try_nodes(const char **out_note)
+{
+    size_t bytes = verso__os_page_bytes();
+    char *memory;
+    int r = verso__probe_memory(bytes, &memory);
+
+    (void)out_note;
+    if (r < 0)
+        return r;
+    r = verso__os_prefer_nodes(memory, bytes, 1);
+    (void)verso__os_unmap(memory, bytes);
+    return r;
+}
 
 static int try_guard_on_file(const char **out_note)
 {
@@ -212,6 +229,9 @@ const struct probe verso__probes_of_advice[] = {
     { "MADV_POPULATE_WRITE", try_populate_write },
     { "MADV_GUARD_INSTALL", try_guard },
     { "MADV_GUARD_INSTALL, files", try_guard_on_file },
+    { "MADV_WIPEONFORK", try_wipe_on_fork },
+    { "MADV_MERGEABLE", try_merge },
+    { "mbind", try_nodes },
     { "MADV_HUGEPAGE", try_hugepage },
     { "MADV_COLLAPSE", try_collapse },
     { "MADV_COLLAPSE, files", try_collapse_of_file },
