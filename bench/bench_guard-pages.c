@@ -3,9 +3,10 @@
  * bench_guard-pages - what guards and commits of a span cost, beside the same by raw mprotect and mmap.
  *
  * Guards: every second page of a span, put up and taken down, one call each: what an allocator does that sets a guard
- * behind each block. On pages that were never touched, which is where most guards stand, and on pages in use, where their
- * memory is given back as well (by verso and mmap; mprotect keeps it). Commits: a span made memory from its start in steps, as an arena grows. All of it alone, and
- * with another thread at work in the same memory, which makes each change of the page table known to its processor too.
+ * behind each block. On pages that were never touched, which is where most guards stand, and on pages in use, where
+ * their memory is given back as well (by verso and mmap; mprotect keeps it). Commits: a span made memory from its start
+ * in steps, as an arena grows. All of it alone, and with another thread at work in the same process, which makes each
+ * change of the page table known to its processor, too.
  */
 #include "bench.h"
 

@@ -149,11 +149,12 @@ static int lock_over_the_limit(void *arg)
 
 static void test_the_limit_of_locked_memory(void **state)
 {
-    struct verso_pages *pages = opened(4, VERSO_PAGES_PRIVATE, VERSO_PAGES_COMMIT);
+    struct verso_pages *pages;
 
     (void)state;
     if (support_is_asan() || support_is_tsan())
         skip_because("sanitizers lose their own memory with root");
+    pages = opened(4, VERSO_PAGES_PRIVATE, VERSO_PAGES_COMMIT);
     assert_int_equal(support_child(lock_over_the_limit, pages), 0);
     verso_pages_close(pages);
 }
