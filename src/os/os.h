@@ -187,7 +187,7 @@ void verso__os_lease_drop(int fd);
 
 enum verso__os_memory_file_flags {
     VERSO__OS_MEMORY_FILE_HUGE = 1 << 0, /* hugetlb pages */
-    VERSO__OS_MEMORY_FILE_EXEC = 1 << 1, /* may be mapped executable */
+    VERSO__OS_MEMORY_FILE_EXEC = 1 << 1, /* may be run as a program */
     /* Alone: out of the kernel's own sight (memfd_secret). Mapped shared only, counted as locked; no name, no seals. */
     VERSO__OS_MEMORY_FILE_SECRET = 1 << 2,
 };
@@ -200,8 +200,8 @@ enum verso__os_seals {
     VERSO__OS_SEAL_SEAL = 1 << 4,
 };
 
-/* A file of memory without a name in any directory; sealable, never executable unless asked where the kernel can say
- * so. */
+/* A file of memory without a name in any directory; sealable. Unless asked, one that can't be run as a program, where
+ * the kernel can say so; parts of it may be mapped executable all the same. */
 int verso__os_memory_file(const char *name, unsigned flags, int *out_fd);
 int verso__os_seals_add(int fd, unsigned seals);
 int verso__os_seals_get(int fd, unsigned *out_seals);

@@ -73,19 +73,30 @@ static void test_all_segments_are_within_reach(void **state)
 }
 
 /*
- * A place of our own, where only what we leave free is: nothing within reach of its middle, until a hole is made that
- * just holds a segment and the page behind it.
+ * 64 MiB that nobody else maps into. What is made beside it (the pool's other memory) goes where the kernel looks
+ * first: into the room that was taken before, and is free again; not into a hole that a test makes for a segment.
  */
+static char *place_of_our_own(void)
+{
+    void *first = mmap(NULL, 4 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *place = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    assert_ptr_not_equal(first, MAP_FAILED);
+    assert_ptr_not_equal(place, MAP_FAILED);
+    assert_int_equal(munmap(first, 4 * MIB), 0);
+    return place;
+}
+
+/* Nothing is within reach of its middle, until a hole is made that just holds a segment and the page behind it. */
 static void test_room_is_found_or_missed(void **state)
 {
     const uint64_t reach = 16 * MIB, page = verso_page_bytes(), segment = 4 * page;
     struct verso_code_options options = VERSO_CODE_OPTIONS_INIT;
     struct verso_code *code = NULL;
-    char *place = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *hole;
+    char *place = place_of_our_own(), *hole;
     const void *block;
 
     (void)state;
-    assert_ptr_not_equal(place, MAP_FAILED);
     options.near_start = place + 32 * MIB;
     options.near_bytes = page;
     options.reach_bytes = reach;
@@ -122,10 +133,9 @@ static void test_room_just_out_of_reach(void **state)
     const uint64_t reach = 16 * MIB, page = verso_page_bytes(), segment = 4 * page;
     struct verso_code_options options = VERSO_CODE_OPTIONS_INIT;
     struct verso_code *code;
-    char *place = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *place = place_of_our_own();
 
     (void)state;
-    assert_ptr_not_equal(place, MAP_FAILED);
     options.near_start = place + 32 * MIB;
     options.near_bytes = page;
     options.reach_bytes = reach;
