@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_arena - blocks of 16 to 256 bytes, against malloc and free of glibc, mimalloc and jemalloc.
+ *
+ * Each peer is reached through its own symbols, so that none takes the process's malloc over. All sides do the same
+ * with a block: write the pointer to the one before and its size into its first bytes. Peers free each block along that
+ * chain, as programs do; arenas take back all at once, which is their point.
+ */
+#include "bench.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <verso.h>
+
+#define SIZES 4096 /* a power of two */
+#define FILL_BLOCKS 20000
+#define REQUESTS 64
+#define ARRAY_ITEMS 200000
+#define STEP_BYTES ((size_t)2 << 20)
+
+struct block {
+    struct block *before;
+    size_t bytes;
+};
+
+struct allocator {
+    const char *name;
+    void *(*allocate)(size_t bytes);
+    void *(*allocate_zero)(size_t count, size_t bytes);
+    void *(*reallocate)(void *block, size_t bytes);
+    void (*release)(void *block);
+};
+
+struct work {
+    uint16_t sizes[SIZES];
+    uint8_t counts[REQUESTS]; /* blocks of each request: 50 to 200 */
+    struct verso_arena *arena;
+    struct verso_arena *sampled;
+    struct verso_pages *pages;
+    const struct allocator *peer;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005U + 1442695040888963407U;
+    return *state >> 33;
+}
+
+static struct block *chain(struct block *block, struct block *before, size_t bytes)
+{
+    if (!block)
+        abort();
+    block->before = before;
+    block->bytes = bytes;
+    return block;
+}
+
+static void free_chain(const struct allocator *peer, struct block *last)
+{
+    while (last) {
+        struct block *before = last->before;
+
+        peer->release(last);
+        last = before;
+    }
+}
+
+/* ---- Allocate all, free all ---- */
+
+static uint64_t fill_arena(void *arg)
+{
+    struct work *work = arg;
+    struct block *last = NULL;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < FILL_BLOCKS; i++) {
+        size_t bytes = work->sizes[i % SIZES];
+
+        last = chain(verso_arena_alloc(work->arena, bytes, 0), last, bytes);
+        sum += bytes;
+    }
+    bench_use(last);
+    if (verso_arena_reset(work->arena, 0, VERSO_ARENA_KEEP) < 0)
+        abort();
+    return sum;
+}
+
+static uint64_t fill_peer(void *arg)
+{
+    struct work *work = arg;
+    struct block *last = NULL;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < FILL_BLOCKS; i++) {
+        size_t bytes = work->sizes[i % SIZES];
+
+        last = chain(work->peer->allocate(bytes), last, bytes);
+        sum += bytes;
+    }
+    free_chain(work->peer, last);
+    return sum;
+}
+
+/* ---- Requests: some blocks, then all go ---- */
+
+static uint64_t serve_from(struct work *work, struct verso_arena *arena)
+{
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    for (size_t request = 0; request < REQUESTS; request++) {
+        struct verso_arena_mark mark = verso_arena_mark(arena);
+        struct block *last = NULL;
+
+        for (size_t i = 0; i < work->counts[request]; i++) {
+            size_t bytes = work->sizes[at++ % SIZES];
+
+            last = chain(verso_arena_alloc(arena, bytes, 0), last, bytes);
+            sum += bytes;
+        }
+        bench_use(last);
+        if (verso_arena_release(arena, mark) < 0)
+            abort();
+    }
+    return sum;
+}
+
+static uint64_t serve_arena(void *arg)
+{
+    struct work *work = arg;
+
+    return serve_from(work, work->arena);
+}
+
+static uint64_t serve_sampled(void *arg)
+{
+    struct work *work = arg;
+
+    return serve_from(work, work->sampled);
+}
+
+static uint64_t serve_peer(void *arg)
+{
+    struct work *work = arg;
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    for (size_t request = 0; request < REQUESTS; request++) {
+        struct block *last = NULL;
+
+        for (size_t i = 0; i < work->counts[request]; i++) {
+            size_t bytes = work->sizes[at++ % SIZES];
+
+            last = chain(work->peer->allocate(bytes), last, bytes);
+            sum += bytes;
+        }
+        free_chain(work->peer, last);
+    }
+    return sum;
+}
+
+static uint64_t serve_zeros_arena(void *arg)
+{
+    struct work *work = arg;
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    for (size_t request = 0; request < REQUESTS; request++) {
+        struct verso_arena_mark mark = verso_arena_mark(work->arena);
+        struct block *last = NULL;
+
+        for (size_t i = 0; i < work->counts[request]; i++) {
+            size_t bytes = work->sizes[at++ % SIZES];
+
+            last = chain(verso_arena_alloc_zero(work->arena, bytes, 0), last, bytes);
+            sum += bytes;
+        }
+        bench_use(last);
+        if (verso_arena_release(work->arena, mark) < 0)
+            abort();
+    }
+    return sum;
+}
+
+static uint64_t serve_zeros_peer(void *arg)
+{
+    struct work *work = arg;
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    for (size_t request = 0; request < REQUESTS; request++) {
+        struct block *last = NULL;
+
+        for (size_t i = 0; i < work->counts[request]; i++) {
+            size_t bytes = work->sizes[at++ % SIZES];
+
+            last = chain(work->peer->allocate_zero(1, bytes), last, bytes);
+            sum += bytes;
+        }
+        free_chain(work->peer, last);
+    }
+    return sum;
+}
+
+/* ---- An array that doubles ---- */
+
+static uint64_t grow_arena(void *arg)
+{
+    struct work *work = arg;
+    struct verso_arena_mark mark = verso_arena_mark(work->arena);
+    uint64_t *items = NULL, sum;
+    size_t room = 0;
+
+    for (size_t count = 0; count < ARRAY_ITEMS; count++) {
+        if (count == room) {
+            size_t more = room ? 2 * room : 8;
+
+            items = verso_arena_renew(work->arena, uint64_t, items, room, more);
+            if (!items)
+                abort();
+            room = more;
+        }
+        items[count] = count;
+    }
+    sum = items[0] + items[ARRAY_ITEMS / 2] + items[ARRAY_ITEMS - 1];
+    if (verso_arena_release(work->arena, mark) < 0)
+        abort();
+    return sum;
+}
+
+static uint64_t grow_peer(void *arg)
+{
+    struct work *work = arg;
+    uint64_t *items = NULL, sum;
+    size_t room = 0;
+
+    for (size_t count = 0; count < ARRAY_ITEMS; count++) {
+        if (count == room) {
+            size_t more = room ? 2 * room : 8;
+
+            items = work->peer->reallocate(items, more * sizeof(*items));
+            if (!items)
+                abort();
+            room = more;
+        }
+        items[count] = count;
+    }
+    sum = items[0] + items[ARRAY_ITEMS / 2] + items[ARRAY_ITEMS - 1];
+    work->peer->release(items);
+    return sum;
+}
+
+/* ---- Texts ---- */
+
+static uint64_t print_arena(void *arg)
+{
+    struct work *work = arg;
+    struct verso_arena_mark mark = verso_arena_mark(work->arena);
+    uint64_t sum = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        const char *text = verso_arena_printf(work->arena, "%s/%d", "/var/lib/something", i);
+
+        if (!text)
+            abort();
+        sum += (uint64_t)text[19];
+    }
+    if (verso_arena_release(work->arena, mark) < 0)
+        abort();
+    return sum;
+}
+
+static uint64_t print_peer(void *arg)
+{
+    uint64_t sum = 0;
+
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        char *text;
+
+        if (asprintf(&text, "%s/%d", "/var/lib/something", i) < 0)
+            abort();
+        sum += (uint64_t)text[19];
+        free(text);
+    }
+    return sum;
+}
+
+/* ---- Memory beneath: a step of 2 MiB committed and given back, untouched ---- */
+
+static uint64_t step_verso(void *arg)
+{
+    struct work *work = arg;
+
+    if (verso_pages_commit(work->pages, 0, STEP_BYTES) < 0 || verso_pages_decommit(work->pages, 0, STEP_BYTES) < 0)
+        abort();
+    return STEP_BYTES;
+}
+
+static uint64_t step_kernel(void *arg)
+{
+    struct work *work = arg;
+    void *data = verso_pages_data(work->pages);
+
+    if (mprotect(data, STEP_BYTES, PROT_READ | PROT_WRITE) < 0 ||
+        mmap(data, STEP_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != data)
+        abort();
+    return STEP_BYTES;
+}
+
+/* ---- The peers ---- */
+
+static void *symbol(void *library, const char *prefix, const char *name)
+{
+    char whole[64];
+
+    (void)snprintf(whole, sizeof(whole), "%s%s", prefix, name);
+    return dlsym(library, whole);
+}
+
+/* False, with a note, when it is not installed. */
+static bool load(struct allocator *allocator, const char *name, const char *file, const char *prefix)
+{
+    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+
+    allocator->name = name;
+    if (library) {
+        *(void **)&allocator->allocate = symbol(library, prefix, "malloc");
+        *(void **)&allocator->allocate_zero = symbol(library, prefix, "calloc");
+        *(void **)&allocator->reallocate = symbol(library, prefix, "realloc");
+        *(void **)&allocator->release = symbol(library, prefix, "free");
+    }
+    if (allocator->allocate && allocator->allocate_zero && allocator->reallocate && allocator->release)
+        return true;
+    bench_note("%s is left out: %s", name, library ? "it lacks what is called" : dlerror());
+    return false;
+}
+
+/* Allocators want thread-local storage that is there from the start, more than a program has left for what it loads. */
+static void start_with_room_for_peers(char **arguments)
+{
+    static const char setting[] = "glibc.rtld.optional_static_tls=65536";
+    const char *before = getenv("GLIBC_TUNABLES");
+
+    if (before && strcmp(before, setting) == 0)
+        return;
+    if (setenv("GLIBC_TUNABLES", setting, 1) == 0)
+        (void)execv("/proc/self/exe", arguments);
+    bench_note("this program could not be started again: some peers may be missing");
+}
+
+static void compare(struct work *work, const char *name, double operations, bench_function *verso, bench_function *peer)
+{
+    const struct bench_case one = { .name = name,
+                                    .peer = work->peer->name,
+                                    .unit = "ns",
+                                    .operations = operations,
+                                    .verso = verso,
+                                    .peer_side = peer,
+                                    .arg = work };
+
+    bench_compare(&one);
+}
+
+static double prepare(struct work *work)
+{
+    struct verso_arena_options sampled = VERSO_ARENA_OPTIONS_INIT;
+    uint64_t random = 1;
+    double blocks = 0;
+
+    for (size_t i = 0; i < SIZES; i++)
+        work->sizes[i] = (uint16_t)(16 + next_random(&random) % 241);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        work->counts[i] = (uint8_t)(50 + next_random(&random) % 151);
+        blocks += work->counts[i];
+    }
+    sampled.guard_one_in = 1000;
+    if (verso_arena_open(NULL, &work->arena) < 0 || verso_arena_open(&sampled, &work->sampled) < 0 ||
+        verso_pages_open(STEP_BYTES, NULL, &work->pages) < 0)
+        abort();
+    return blocks;
+}
+
+int main(int count, char **arguments)
+{
+    struct allocator peers[] = { { "glibc", malloc, calloc, realloc, free }, { .name = NULL }, { .name = NULL } };
+    const struct allocator asprintf_peer = { .name = "asprintf, free" }, kernel = { .name = "mprotect, mmap" };
+    bool is_there[3] = { true, false, false };
+    struct work work;
+    double blocks;
+
+    start_with_room_for_peers(arguments);
+    bench_start(count, arguments, "arena");
+    blocks = prepare(&work);
+    is_there[1] = load(&peers[1], "mimalloc", "libmimalloc.so.2", "mi_");
+    is_there[2] = load(&peers[2], "jemalloc", "libjemalloc.so.2", "");
+    for (size_t i = 0; i < 3; i++) {
+        if (!is_there[i])
+            continue;
+        work.peer = &peers[i];
+        compare(&work, "allocate all, free all", FILL_BLOCKS, fill_arena, fill_peer);
+        compare(&work, "requests of 50-200 blocks", blocks, serve_arena, serve_peer);
+        compare(&work, "requests, zeroed", blocks, serve_zeros_arena, serve_zeros_peer);
+        compare(&work, "requests, guards 1/1000", blocks, serve_sampled, serve_peer);
+        compare(&work, "array doubling to 1.6 MB", ARRAY_ITEMS, grow_arena, grow_peer);
+    }
+    work.peer = &asprintf_peer;
+    compare(&work, "printf", 1000, print_arena, print_peer);
+    work.peer = &kernel;
+    compare(&work, "commit, decommit 2 MiB", 1, step_verso, step_kernel);
+    verso_arena_close(work.arena);
+    verso_arena_close(work.sampled);
+    verso_pages_close(work.pages);
+    return bench_finish();
+}
