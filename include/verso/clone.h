@@ -150,8 +150,8 @@ VERSO_API uint64_t verso_clone_bytes(const struct verso_clone *clone);
 
 /* How it was found out which pages a clone has of its own. */
 enum verso_clone_source {
-    VERSO_CLONE_SOURCE_SCAN = 1,    /* PAGEMAP_SCAN: 1 ms a GiB and less */
-    VERSO_CLONE_SOURCE_PAGEMAP = 2, /* /proc/self/pagemap: some 2-5 ms a GiB */
+    VERSO_CLONE_SOURCE_SCAN = 1,    /* PAGEMAP_SCAN: up to some 10 ms a GiB, less where little is mapped */
+    VERSO_CLONE_SOURCE_PAGEMAP = 2, /* /proc/self/pagemap, word by word: some ms a GiB */
     /* No /proc: by comparing all bytes. Pages that were written with what stood there do not count, and somebody
      * storing into the base meanwhile may be taken for the clone's doing. A file must not be cut meanwhile. */
     VERSO_CLONE_SOURCE_COMPARED = 3,
@@ -213,7 +213,7 @@ enum verso_clone_track_method {
     /* The kernel notes the first store to each page, by the program or by a system call: some 1 us each. */
     VERSO_CLONE_TRACK_KERNEL = 1,
     /*
-     * Pages are made read-only, and a SIGSEGV handler notes the first store to each: some 2-5 us. Until it has been
+     * Pages are made read-only, and a SIGSEGV handler notes the first store to each: some 3-13 us. Until it has been
      * written, a page answers a system call that would store there (read(2) into it) with -EFAULT: see
      * verso_clone_track_touch(). Not for a thread's stack; not under mprotect(2), signals blocked, or a handler of
      * another's over ours that passes nothing on. Pages that are dropped (MADV_DONTNEED) are not told, nor stores to
