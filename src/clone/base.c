@@ -103,8 +103,8 @@ static int base_begin(struct verso_clone_base *base)
     return r < 0 ? verso__clone_fail(base, r, "allocate") : 0;
 }
 
-/* Takes @fd over, also on failure. */
-static int base_new(int fd, const char *path, unsigned flags, struct verso_clone_base **out_base)
+/* Takes @fd over, also on failure, which is NULL. */
+static struct verso_clone_base *base_new(int fd, const char *path, unsigned flags)
 {
     struct verso_clone_base *base = calloc(1, sizeof(*base));
 
@@ -113,23 +113,22 @@ static int base_new(int fd, const char *path, unsigned flags, struct verso_clone
     if (!base || !base->path) {
         free(base);
         verso__os_close(fd);
-        return verso__fail(-ENOMEM, "allocate", path);
+        return NULL;
     }
     atomic_init(&base->users, 1);
     base->fd = fd;
     base->flags = flags;
     verso__guard_range_init(&base->range);
-    *out_base = base;
-    return 0;
+    return base;
 }
 
 static int base_of_file(int fd, const char *path, unsigned flags, struct verso_clone_base **out_base)
 {
-    struct verso_clone_base *base;
-    int r = base_new(fd, path, flags, &base);
+    struct verso_clone_base *base = base_new(fd, path, flags);
+    int r;
 
-    if (r < 0)
-        return r;
+    if (!base)
+        return verso__fail(-ENOMEM, "allocate", path);
     r = measure_file(base);
     if (r < 0)
         (void)verso__clone_fail(base, r, "stat");
@@ -232,9 +231,9 @@ int verso_clone_base_make(uint64_t bytes, unsigned flags, struct verso_clone_bas
     r = make_file(bytes, &fd);
     if (r < 0)
         return verso__fail(r == -ENOSYS ? VERSO_E_UNSUPPORTED : r, "memory file", NULL);
-    r = base_new(fd, "", flags, &base);
-    if (r < 0)
-        return r;
+    base = base_new(fd, "", flags);
+    if (!base)
+        return verso__fail(-ENOMEM, "allocate", NULL);
     base->bytes = bytes;
     base->mapped_bytes = mapped_bytes;
     r = base_begin(base);

@@ -30,6 +30,7 @@ struct verso_clone_track {
     struct verso__clone_bits told;
     int watch_fd; /* KERNEL */
     int pagemap_fd;
+    bool ask_dropped;                   /* this kernel's first question passes something over */
     struct verso__clone_faults *faults; /* FAULTS */
 };
 

@@ -37,7 +37,7 @@ int verso__clone_kernel_collect(struct verso_clone_track *track, bool reset)
     if (r < 0)
         return VERSO_E_UNTRACKED;
     r = collect_by(track, verso__os_written_scan, reset);
-    if (r == 0)
+    if (r == 0 && track->ask_dropped)
         r = collect_by(track, verso__os_dropped_scan, reset);
     return r == -EPERM ? VERSO_E_UNTRACKED : r;
 }
@@ -57,6 +57,7 @@ int verso__clone_kernel_begin(struct verso_clone_track *track, const char **out_
 {
     int r = verso__os_write_watch_open(&track->watch_fd);
 
+    track->ask_dropped = verso__os_written_tells_dropped() != 1;
     *out_step = "userfaultfd";
     if (r < 0)
         return r;

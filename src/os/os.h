@@ -568,6 +568,10 @@ int verso__os_written_scan(int pagemap_fd, uint64_t start, uint64_t end, bool re
 int verso__os_dropped_scan(int pagemap_fd, uint64_t start, uint64_t end, bool reset,
                            struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked);
 
+/* 1: the written scan tells all that was dropped; 0: the dropped scan must be asked as well; negative: it could not be
+ * tried, so ask both. Cheap after the first answer. */
+int verso__os_written_tells_dropped(void);
+
 /* Flags and map counts of @count physical frames from @frame (/proc/kpageflags, /proc/kpagecount). -EACCES/-EPERM
  * without root, -ERANGE past the last frame. */
 int verso__os_frame_flags(uint64_t frame, size_t count, uint64_t *out_flags);

@@ -103,6 +103,7 @@ FAKE(write_watch_add, (ENOMEM, EINVAL, EBUSY), (int fd, void *address, size_t by
 EXEMPT(write_watch_remove)
 FAKE(written_scan, (ENOMEM, ENOTTY), (int pagemap_fd, uint64_t start, uint64_t end, bool reset, struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked), (pagemap_fd, start, end, reset, out_runs, room, out_count, out_walked))
 FAKE(dropped_scan, (ENOMEM), (int pagemap_fd, uint64_t start, uint64_t end, bool reset, struct verso__os_page_run *out_runs, size_t room, size_t *out_count, uint64_t *out_walked), (pagemap_fd, start, end, reset, out_runs, room, out_count, out_walked))
+FAKE(written_tells_dropped, (ENOMEM), (void), ())
 FAKE(frame_flags, (EPERM), (uint64_t frame, size_t count, uint64_t *out_flags), (frame, count, out_flags))
 FAKE(frame_counts, (EPERM), (uint64_t frame, size_t count, uint64_t *out_counts), (frame, count, out_counts))
 FAKE(extents, (EOPNOTSUPP, EIO), (int fd, uint64_t offset, struct verso__os_extent *out_extents, size_t room, size_t *out_count), (fd, offset, out_extents, room, out_count))
