@@ -35,6 +35,20 @@ static void check(int error)
     exit(2);
 }
 
+/* In ns for each of @operations; when those are 0, in GB/s for @bytes. */
+static void compare(const char *name, const char *peer, double operations, double bytes, bench_function *verso,
+                    bench_function *peer_side, void *arg)
+{
+    bench_compare(&(struct bench_case){ .name = name,
+                                        .peer = peer,
+                                        .unit = operations > 0 ? "ns" : "GB/s",
+                                        .operations = operations,
+                                        .bytes = bytes,
+                                        .verso = verso,
+                                        .peer_side = peer_side,
+                                        .arg = arg });
+}
+
 /* ---- Messages on one thread --------------------------------------------------------------------------------------*/
 
 struct ways {
@@ -80,7 +94,7 @@ static uint64_t batches_verso(void *arg)
     return sum;
 }
 
-/* The same without the copies: made where they will be read. */
+/* The same as the ring is meant: a batch is one span, written in place, committed, peeked and consumed at once. */
 static uint64_t batches_in_place(void *arg)
 {
     struct ways *ways = arg;
@@ -89,17 +103,16 @@ static uint64_t batches_in_place(void *arg)
     void *data;
 
     for (uint64_t sent = 0; sent < ways->messages; sent += BATCH) {
+        check(verso_ring_reserve(ways->ring, BATCH * bytes, &data, NULL));
         for (uint64_t i = 0; i < BATCH; i++) {
             stamp(sent + i);
-            check(verso_ring_reserve(ways->ring, bytes, &data, NULL));
-            memcpy(data, message, bytes);
-            check(verso_ring_commit(ways->ring, bytes));
+            memcpy((unsigned char *)data + i * bytes, message, bytes);
         }
-        for (uint64_t i = 0; i < BATCH; i++) {
-            check(verso_ring_peek(ways->ring, bytes, &data, NULL));
-            sum = fold(sum, data);
-            check(verso_ring_consume(ways->ring, bytes));
-        }
+        check(verso_ring_commit(ways->ring, BATCH * bytes));
+        check(verso_ring_peek(ways->ring, BATCH * bytes, &data, NULL));
+        for (uint64_t i = 0; i < BATCH; i++)
+            sum = fold(sum, (unsigned char *)data + i * bytes);
+        check(verso_ring_consume(ways->ring, BATCH * bytes));
     }
     return sum;
 }
@@ -154,13 +167,7 @@ static void compare_messages(struct ways *ways, const char *how, const char *pee
     (void)snprintf(name, sizeof(name), "%zu B, %s", bytes, how);
     ways->message_bytes = bytes;
     ways->messages = messages;
-    bench_compare(&(struct bench_case){ .name = name,
-                                        .peer = peer,
-                                        .unit = "ns",
-                                        .operations = (double)messages,
-                                        .verso = verso,
-                                        .peer_side = peer_side,
-                                        .arg = ways });
+    compare(name, peer, (double)messages, 0, verso, peer_side, ways);
 }
 
 static const size_t sizes[] = { 24, 200, 1500 };
@@ -170,7 +177,8 @@ static void on_one_thread(struct ways *ways)
 {
     for (size_t i = 0; i < SIZE_COUNT; i++) {
         compare_messages(ways, "one thread", "split ring", batches_verso, batches_split, sizes[i], 16000);
-        compare_messages(ways, "one thread, in place", "split ring", batches_in_place, batches_split, sizes[i], 16000);
+        compare_messages(ways, "one thread, spans of 16", "split ring", batches_in_place, batches_split, sizes[i],
+                         16000);
         compare_messages(ways, "one thread", "pipe", batches_verso, batches_pipe, sizes[i], 1600);
     }
 }
@@ -180,6 +188,9 @@ static void on_one_thread(struct ways *ways)
 /* More threads than processors must not spin the other one off. */
 static inline void wait_a_little(unsigned *turns)
 {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
     if (++*turns % 64 == 0)
         (void)sched_yield();
 }
@@ -243,39 +254,45 @@ static pthread_t started(void *(*send)(void *), struct ways *ways)
     return thread;
 }
 
-/* Takes whatever is there, in place: that is what the ring offers. */
-static uint64_t receive_verso(struct ways *ways, bool sleeps)
+static uint64_t two_spinning_verso(void *arg)
 {
-    pthread_t sender = started(sleeps ? send_sleeping_verso : send_spinning_verso, ways);
+    struct ways *ways = arg;
+    pthread_t sender = started(send_spinning_verso, ways);
     uint64_t sum = 0;
     unsigned turns = 0;
+    size_t bytes;
+
+    for (uint64_t got = 0; got < ways->messages;) {
+        if (verso_ring_read(ways->ring, received, ways->message_bytes, &bytes) < 0) {
+            wait_a_little(&turns);
+            continue;
+        }
+        sum = fold(sum, received);
+        got++;
+    }
+    (void)pthread_join(sender, NULL);
+    return sum;
+}
+
+/* Takes whatever is there, in place: that is what the ring offers. */
+static uint64_t two_sleeping_verso(void *arg)
+{
+    struct ways *ways = arg;
+    pthread_t sender = started(send_sleeping_verso, ways);
+    uint64_t sum = 0;
 
     for (uint64_t got = 0; got < ways->messages;) {
         size_t bytes, done = 0;
         void *data;
 
-        if (sleeps)
-            check(verso_ring_wait_data(ways->ring, ways->message_bytes, -1));
-        if (verso_ring_peek(ways->ring, ways->message_bytes, &data, &bytes) < 0) {
-            wait_a_little(&turns);
-            continue;
-        }
+        check(verso_ring_wait_data(ways->ring, ways->message_bytes, -1));
+        check(verso_ring_peek(ways->ring, ways->message_bytes, &data, &bytes));
         for (; done + ways->message_bytes <= bytes; done += ways->message_bytes, got++)
             sum = fold(sum, (unsigned char *)data + done);
         check(verso_ring_consume(ways->ring, done));
     }
     (void)pthread_join(sender, NULL);
     return sum;
-}
-
-static uint64_t two_spinning_verso(void *arg)
-{
-    return receive_verso(arg, false);
-}
-
-static uint64_t two_sleeping_verso(void *arg)
-{
-    return receive_verso(arg, true);
 }
 
 static uint64_t two_spinning_split(void *arg)
@@ -455,13 +472,7 @@ static void compare_parsing(const char *name, size_t capacity_bytes)
 
     check(verso_ring_open(capacity_bytes, NULL, &parsing.ring));
     split_make(&split, verso_ring_capacity_bytes(parsing.ring));
-    bench_compare(&(struct bench_case){ .name = name,
-                                        .peer = "split ring",
-                                        .unit = "GB/s",
-                                        .bytes = (double)stream_bytes,
-                                        .verso = parse_verso,
-                                        .peer_side = parse_split,
-                                        .arg = &parsing });
+    compare(name, "split ring", 0, (double)stream_bytes, parse_verso, parse_split, &parsing);
     verso_ring_close(parsing.ring);
     free(split.data);
 }
@@ -534,15 +545,7 @@ static void compare_relay(struct ways *ways)
 
     if (relay.source < 0 || relay.target < 0)
         exit(2);
-    bench_compare(&(struct bench_case){ .name = "read in, write out",
-                                        .peer = "split ring, readv and writev",
-                                        .unit = "GB/s",
-                                        .bytes = (double)bytes,
-                                        .verso = relay_verso,
-                                        .peer_side = relay_split,
-                                        .arg = &relay,
-                                        .limit = bench_limit_copy(),
-                                        .limit_name = "memory copy" });
+    compare("read in, write out", "split ring, readv and writev", 0, (double)bytes, relay_verso, relay_split, &relay);
     (void)close(relay.source);
     (void)close(relay.target);
 }
@@ -586,12 +589,7 @@ int main(int count, char **arguments)
     compare_parsing("parse records, 4 KiB ring", 4096);
     compare_relay(&ways);
     on_two_threads(&ways);
-    bench_compare(&(struct bench_case){ .name = "open and close, 64 KiB",
-                                        .peer = "pipe",
-                                        .unit = "ns",
-                                        .operations = 1,
-                                        .verso = open_verso,
-                                        .peer_side = open_pipe });
+    compare("open and close, 64 KiB", "pipe", 1, 0, open_verso, open_pipe, NULL);
     verso_ring_close(ways.ring);
     free(ways.split.data);
     (void)close(ways.pipe_ends[0]);

@@ -63,15 +63,16 @@ struct verso_ring_options {
  * verso_ring_close() - give its memory back; takes NULL, cannot fail
  * @capacity_bytes: how much it holds at least; rounded up to whole pages, which need not be a power of two
  *
- * Costs the memory, twice the address space and five mappings. The memory is a sealed file without a name (memfd) that
- * no descriptor is left of. The first ring of a process that already has threads takes 10 to 25 ms once, to prepare
- * sleeping without cost to the other side (membarrier).
+ * Costs the memory, twice the address space, five mappings, and time: some 35 us for 64 KiB, 360 us for a MiB. The
+ * memory is a sealed file without a name (memfd) that no descriptor is left of. The first ring of a process that
+ * already has threads takes 10 to 25 ms once, to prepare sleeping without cost to the other side (membarrier).
  *
  * Owns:    you own *out_ring until verso_ring_close(); every pointer into it is invalid afterwards. In a child of
  *          fork() close only forgets.
  * Errors:  VERSO_E_RANGE (0 bytes); VERSO_E_OVERFLOW (more than can be addressed twice); VERSO_E_OPTIONS (unknown
- *          flags); -ENOMEM, -ENOSPC (so much memory can't be had), -EMFILE; with LOCK -ENOMEM, -EAGAIN, -EPERM
- *          (RLIMIT_MEMLOCK); -errno of memfd_create, ftruncate, fallocate, mmap, madvise.
+ *          flags); -ENOMEM, -ENOSPC (so much memory can't be had); -EMFILE; -EFBIG (ulimit -f holds for files of
+ *          memory, too); with LOCK -ENOMEM, -EAGAIN, -EPERM (ulimit -l); -errno of memfd_create, ftruncate, fallocate,
+ *          mmap, madvise.
  * Threads: any; close when neither side uses it any more.
  * Source:  mmap(2), MAP_FIXED; memfd_create(2); membarrier(2); cost in `./dev bench ring`.
  */
