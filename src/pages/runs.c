@@ -98,13 +98,14 @@ void verso__pages_runs_set(struct verso__pages_runs *runs, size_t start, size_t 
 {
     size_t first = find(runs, start), last = discount(runs, first, start, end), made_count = 0;
     struct verso__pages_run made[3];
-    bool goes_on = first > 0 && runs->list[first].start == start && runs->list[first - 1].state == state;
+    bool is_split = runs->list[first].start < start;
+    unsigned before = is_split ? runs->list[first].state : first > 0 ? runs->list[first - 1].state : ~state;
 
     if (is_committed(state))
         runs->committed_bytes += end - start;
-    if (runs->list[first].start < start)
+    if (is_split)
         made[made_count++] = runs->list[first];
-    if (!goes_on && (made_count == 0 || made[0].state != state))
+    if (before != state)
         made[made_count++] = (struct verso__pages_run){ start, state };
     if (end < end_of(runs, last)) {
         if (runs->list[last].state != state)
