@@ -3,8 +3,11 @@
 #include "spans.h"
 
 #include "os/fake/fake.h"
+#include "pages/pages.h"
 
 #include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 static int calm(void **state)
 {
@@ -158,16 +161,38 @@ static void test_a_commit_that_fails_half_way(void **state)
     verso_pages_close(pages);
 }
 
+/* A guard that can be neither finished nor undone: its pages are not taken for usable. */
+static void test_a_guard_that_fails_half_way(void **state)
+{
+    size_t page = verso_page_bytes();
+    struct verso_pages *pages = opened(4, VERSO_PAGES_PRIVATE, VERSO_PAGES_COMMIT | VERSO_PAGES_LOCK);
+
+    (void)state;
+    fake_begin();
+    fake_fail_from(2); /* protect, then emptying it, then giving it back its access */
+    assert_true(verso_pages_guard(pages, page, page) < 0);
+    fake_end();
+    assert_int_equal(info_of(pages).guard_count, 0);
+    assert_ok(verso_pages_commit(pages, 0, 4 * page));
+    memset(data_of(pages), 1, 4 * page);
+    verso_pages_close(pages);
+}
+
 static void test_no_memory_for_shared_pages(void **state)
 {
     size_t page = verso_page_bytes();
     struct verso_pages *pages = opened(4, VERSO_PAGES_SHARED, 0);
+    struct stat status;
 
     (void)state;
     fake_fail_call("allocate", -ENOSPC, 1);
     assert_fails_in(verso_pages_commit(pages, 0, page), -ENOSPC, "fallocate");
     assert_true(strstr(verso_error_last()->hint, "no memory"));
     assert_no_read(data_of(pages));
+    fake_fail_call("protect", -ENOMEM, 1);
+    assert_fails_in(verso_pages_commit(pages, 0, 2 * page), -ENOMEM, "mprotect");
+    assert_int_equal(fstat(pages->fd, &status), 0);
+    assert_int_equal(status.st_blocks, 0); /* what had been taken is given back */
     assert_ok(verso_pages_commit(pages, 0, page));
     data_of(pages)[0] = 1;
     assert_ok(verso_pages_guard(pages, 0, page));
@@ -176,6 +201,33 @@ static void test_no_memory_for_shared_pages(void **state)
     assert_no_read(data_of(pages)); /* still a guard */
     assert_ok(verso_pages_unguard(pages, 0, page));
     assert_int_equal(data_of(pages)[0], 0);
+    verso_pages_close(pages);
+}
+
+/* Growing where it stands: what was added goes when it can't be committed, and somebody else may have it. */
+static void test_growth_that_can_not_be_committed(void **state)
+{
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+    size_t page = verso_page_bytes();
+    unsigned char *place = mmap(NULL, 16 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct verso_pages *pages;
+
+    (void)state;
+    assert_int_equal(munmap(place, 16 * page), 0);
+    options.address = place;
+    options.flags = VERSO_PAGES_COMMIT;
+    assert_ok(verso_pages_open(4 * page, &options, &pages));
+    memset(data_of(pages), 1, 4 * page);
+    fake_fail_call("protect", -ENOMEM, 1);
+    assert_fails_in(verso_pages_resize(pages, 8 * page, 0), -ENOMEM, "mprotect");
+    assert_int_equal(verso_pages_bytes(pages), 4 * page);
+    assert_true(is_filled(place, 4 * page, 1));
+    assert_ptr_equal(mmap(place + 4 * page, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+                     place + 4 * page);
+    assert_int_equal(munmap(place + 4 * page, page), 0);
+    assert_ok(verso_pages_resize(pages, 8 * page, 1));
+    memset(data_of(pages) + 4 * page, 2, 4 * page);
+    assert_true(is_filled(data_of(pages), 4 * page, 1));
     verso_pages_close(pages);
 }
 
@@ -208,7 +260,9 @@ int main(void)
         cmocka_unit_test_teardown(test_no_seal, calm),
         cmocka_unit_test_teardown(test_no_move_of_several, calm),
         cmocka_unit_test_teardown(test_a_commit_that_fails_half_way, calm),
+        cmocka_unit_test_teardown(test_a_guard_that_fails_half_way, calm),
         cmocka_unit_test_teardown(test_no_memory_for_shared_pages, calm),
+        cmocka_unit_test_teardown(test_growth_that_can_not_be_committed, calm),
         cmocka_unit_test_teardown(test_a_secret_is_wiped_blindly, calm),
     };
 

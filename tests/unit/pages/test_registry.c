@@ -118,9 +118,11 @@ static void *look(void *arg)
 static int use_in_child(void *arg)
 {
     size_t page = verso_page_bytes();
-    struct verso_pages *own = opened(4, VERSO_PAGES_PRIVATE, VERSO_PAGES_COMMIT);
+    struct verso_pages *own;
 
     (void)arg;
+    (void)alarm(60); /* a lock that a thread of the parent held would be waited for for ever */
+    own = opened(4, VERSO_PAGES_PRIVATE, VERSO_PAGES_COMMIT);
     *data_of(own) = 1;
     verso_pages_close(own);
     child_assert(verso_pages_commit(common, THREADS * SHARE * page, page) == 0);

@@ -155,23 +155,25 @@ static void test_guards_move_along(void **state)
     int r;
 
     (void)state;
-    assert_ok(verso_pages_commit(pages, 0, 2 * page));
+    assert_ok(verso_pages_guard(pages, 0, page));
+    assert_ok(verso_pages_commit(pages, page, page));
     assert_ok(verso_pages_commit(pages, 4 * page, 2 * page));
     assert_ok(verso_pages_guard(pages, 5 * page, 2 * page));
-    memset(data, 1, 2 * page);
+    memset(data + page, 1, page);
     memset(data + 4 * page, 2, page);
     r = verso_pages_resize(pages, 1000 * page, 1);
     if (r == VERSO_E_SPAN) {
         assert_ptr_equal(data_of(pages), data);
-        assert_true(is_filled(data, 2 * page, 1));
+        assert_true(is_filled(data + page, page, 1));
     } else {
         assert_ok(r);
         data = data_of(pages);
-        assert_true(is_filled(data, 2 * page, 1));
+        assert_true(is_filled(data + page, page, 1));
         assert_true(is_filled(data + 4 * page, page, 2));
         assert_no_read(data + 2 * page);
         assert_no_read(data + 5 * page);
         assert_ok(verso_pages_commit(pages, 0, 1000 * page));
+        assert_no_read(data);
         assert_no_read(data + 6 * page);
         data[7 * page] = 1;
     }
