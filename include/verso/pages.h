@@ -62,9 +62,10 @@ enum verso_pages_flags {
     /* One guard page before the span and one behind it, not counted in its size. Without: what stands next to the span
      * is the kernel's choice, and may be memory. */
     VERSO_PAGES_GUARD_ENDS = 1 << 4,
-    VERSO_PAGES_NO_CORE = 1 << 5,      /* leave it out of core dumps */
-    VERSO_PAGES_NO_FORK = 1 << 6,      /* a child does not get it: touching it there is SIGSEGV */
-    VERSO_PAGES_WIPE_ON_FORK = 1 << 7, /* a child gets zeros */
+    VERSO_PAGES_NO_CORE = 1 << 5, /* leave it out of core dumps */
+    /* A child does not get it: touching it there is SIGSEGV, and calls answer -EPERM, but for close. */
+    VERSO_PAGES_NO_FORK = 1 << 6,
+    VERSO_PAGES_WIPE_ON_FORK = 1 << 7, /* a child gets zeros; where guards stood, it may get zeros as well */
 };
 
 /* What to reserve and how. Start from VERSO_PAGES_OPTIONS_INIT; 0 always means "the default". */

@@ -34,10 +34,12 @@ static int install_markers(struct verso_pages *pages, size_t start, size_t end)
 {
     int r = verso__os_advise(pages->data + start, end - start, VERSO__OS_ADVICE_GUARD_INSTALL);
 
-    if (r < 0)
+    if (r == -EINVAL) { /* after some pages of the range took theirs, perhaps */
+        (void)verso__os_advise(pages->data + start, end - start, VERSO__OS_ADVICE_GUARD_REMOVE);
         return r;
+    }
     atomic_store(&pages->has_markers, true);
-    if (pages->fd >= 0)
+    if (r == 0 && pages->fd >= 0)
         r = verso__pages_empty(pages, start, end);
     if (r < 0)
         (void)verso__os_advise(pages->data + start, end - start, VERSO__OS_ADVICE_GUARD_REMOVE);

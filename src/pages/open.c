@@ -35,6 +35,7 @@ static void set_up(struct verso_pages *pages, const struct verso_pages_options *
     pages->flags = options->flags;
     pages->nodes = options->nodes;
     pages->fd = -1;
+    pages->forks = verso__pages_forks();
     pages->slot = VERSO__REGISTRY_NONE;
     pages->page_bytes = verso__os_page_bytes();
     pages->align_bytes = options->align_bytes > pages->page_bytes ? options->align_bytes : pages->page_bytes;
@@ -229,7 +230,7 @@ void verso_pages_close(struct verso_pages *pages)
     if (!pages)
         return;
     verso__pages_leave(pages);
-    if (pages->outer && !atomic_load(&pages->sealed))
+    if (pages->outer && !atomic_load(&pages->sealed) && !verso__pages_is_left_behind(pages))
         (void)verso__os_unmap(pages->outer, pages->outer_bytes);
     drop_back(pages);
     verso__pages_runs_free(&pages->runs);

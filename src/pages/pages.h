@@ -43,7 +43,8 @@ struct verso_pages {
     _Atomic(const char *) guard_why; /* a literal */
     atomic_bool has_markers;         /* guards have been made that only the page table knows */
     atomic_bool sealed;
-    uint32_t slot; /* where the registry keeps it */
+    unsigned forks; /* verso__pages_forks() when it was opened */
+    uint32_t slot;  /* where the registry keeps it */
     char name[VERSO__PAGES_NAME_BYTES];
 };
 
@@ -63,13 +64,21 @@ void verso__pages_lock_take(void);
 void verso__pages_lock_give(void);
 
 extern const char verso__pages_sealed_hint[];
+extern const char verso__pages_left_behind_hint[];
+
+/* Counts up in each child of fork(). */
+unsigned verso__pages_forks(void);
+
+/* This process is a child, and the span's memory stayed with its parent (NO_FORK): what stands there by now may be
+ * anybody's, so it must not be touched, mapped or unmapped. */
+bool verso__pages_is_left_behind(const struct verso_pages *pages);
 
 /* A failing call's end: fills the record. @hint NULL: the code's own remedy. */
 int verso__pages_fail(const struct verso_pages *pages, int code, const char *step, const char *hint);
 
 /*
- * A range of the span in whole pages, as offsets. @to_end: 0 bytes mean all that follows. VERSO_E_RANGE, with the
- * record filled.
+ * A range of the span in whole pages, as offsets. @to_end: 0 bytes mean all that follows. VERSO_E_RANGE, or -EPERM
+ * in a child that has no part of it, with the record filled.
  */
 int verso__pages_range(const struct verso_pages *pages, uint64_t offset_bytes, uint64_t length_bytes, bool to_end,
                        size_t *out_start, size_t *out_end);

@@ -222,6 +222,7 @@ static int grow_elsewhere(struct resizing *resizing)
         .nodes_why = pages->nodes_why,
         .huge_is_tried = pages->huge_is_tried,
         .fd = -1,
+        .forks = pages->forks,
         .slot = VERSO__REGISTRY_NONE,
     };
     int r;
@@ -293,6 +294,8 @@ int verso_pages_resize(struct verso_pages *pages, uint64_t bytes, int may_move)
         return verso__pages_fail(pages, VERSO_E_RANGE, "range", "a span has one page at least");
     if (!verso__round_up(bytes, pages->page_bytes, &wanted) || wanted > PTRDIFF_MAX)
         return verso__pages_fail(pages, VERSO_E_OVERFLOW, "range", "no address space is that large");
+    if (verso__pages_is_left_behind(pages))
+        return verso__pages_fail(pages, -EPERM, "fork", verso__pages_left_behind_hint);
     if (atomic_load(&pages->sealed))
         return verso__pages_fail(pages, -EPERM, "mseal", verso__pages_sealed_hint);
     resizing.new_bytes = (size_t)wanted;

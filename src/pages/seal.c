@@ -10,6 +10,8 @@ int verso_pages_seal(struct verso_pages *pages)
 
     if (atomic_load(&pages->sealed))
         return 0;
+    if (verso__pages_is_left_behind(pages))
+        return verso__pages_fail(pages, -EPERM, "fork", verso__pages_left_behind_hint);
     r = verso__os_seal_mapping(pages->outer, pages->outer_bytes);
     if (r == -ENOSYS || r == -EPERM) { /* EPERM: a 32-bit process */
         const struct verso__failure failure = { VERSO_E_UNSUPPORTED, r, "mseal", pages->name, VERSO_OFFSET_NONE, NULL };

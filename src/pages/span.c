@@ -9,6 +9,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static atomic_uint forks; /* how many fork()s this process is away from the first that used spans */
 
 static void take(void)
 {
@@ -20,10 +21,27 @@ void verso__pages_lock_give(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
+static void arrive_in_child(void)
+{
+    atomic_fetch_add(&forks, 1);
+    verso__pages_lock_give();
+}
+
 /* A child of fork() has one thread; a lock that another thread of its parent held would never be given back. */
 static void survive_fork(void)
 {
-    (void)pthread_atfork(take, verso__pages_lock_give, verso__pages_lock_give);
+    (void)pthread_atfork(take, verso__pages_lock_give, arrive_in_child);
+}
+
+unsigned verso__pages_forks(void)
+{
+    (void)pthread_once(&fork_once, survive_fork);
+    return atomic_load(&forks);
+}
+
+bool verso__pages_is_left_behind(const struct verso_pages *pages)
+{
+    return (pages->flags & VERSO_PAGES_NO_FORK) && pages->forks != verso__pages_forks();
 }
 
 void verso__pages_lock_take(void)
@@ -33,6 +51,8 @@ void verso__pages_lock_take(void)
 }
 
 const char verso__pages_sealed_hint[] = "the span was sealed by verso_pages_seal(), for as long as the process lives";
+
+const char verso__pages_left_behind_hint[] = "a child has no part of this span (NO_FORK): all it can do is close it";
 
 int verso__pages_fail(const struct verso_pages *pages, int code, const char *step, const char *hint)
 {
@@ -47,6 +67,8 @@ int verso__pages_range(const struct verso_pages *pages, uint64_t offset_bytes, u
                                       "range",       pages->name,
                                       offset_bytes,  "ask for a range that ends within the span" };
 
+    if (verso__pages_is_left_behind(pages))
+        return verso__pages_fail(pages, -EPERM, "fork", verso__pages_left_behind_hint);
     if (to_end && length_bytes == 0 && offset_bytes <= bytes)
         length_bytes = bytes - offset_bytes;
     if (!verso__within(offset_bytes, length_bytes, bytes))

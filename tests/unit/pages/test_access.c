@@ -82,6 +82,11 @@ static void test_lock(void **state)
     assert_ok(verso_pages_unguard(pages, page, page));
     assert_int_equal(data[page], 0);
     assert_int_equal(data[2 * page], 2);
+    assert_ok(verso_pages_guard(pages, 0, 4 * page)); /* of which only some could have been markers */
+    assert_no_read(data);
+    assert_no_read(data + 2 * page);
+    assert_ok(verso_pages_unguard(pages, 0, 4 * page));
+    assert_true(is_filled(data, 4 * page, 0));
     assert_ok(verso_pages_unlock(pages, 0, 0));
     assert_false(mapping_has_flag(data + 2 * page, "lo"));
     verso_pages_close(pages);

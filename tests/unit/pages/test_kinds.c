@@ -65,6 +65,43 @@ static void test_wiped_or_gone_in_a_child(void **state)
     }
 }
 
+/* What stands in a child where the span was is the child's own: the span's calls let it be. */
+static int keep_off(void *arg)
+{
+    struct verso_pages *pages = arg;
+    size_t page = verso_page_bytes();
+    unsigned char *own = mmap(data_of(pages), 2 * page, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (own != data_of(pages))
+        return 1;
+    memset(own, 9, 2 * page);
+    if (verso_pages_commit(pages, 0, page) != -EPERM || verso_pages_decommit(pages, 0, page) != -EPERM ||
+        verso_pages_guard(pages, 0, page) != -EPERM || verso_pages_unguard(pages, 0, page) != -EPERM ||
+        verso_pages_protect(pages, 0, page, VERSO_PAGES_ACCESS_READ) != -EPERM ||
+        verso_pages_advise(pages, 0, page, VERSO_PAGES_ADVICE_DISCARD) != -EPERM ||
+        verso_pages_populate(pages, 0, page) != -EPERM || verso_pages_lock(pages, 0, page) != -EPERM ||
+        verso_pages_unlock(pages, 0, page) != -EPERM || verso_pages_resize(pages, page, 1) != -EPERM ||
+        verso_pages_seal(pages) != -EPERM)
+        return 2;
+    if (!strstr(verso_error_last()->hint, "NO_FORK"))
+        return 3;
+    verso_pages_close(pages);
+    return is_filled(own, 2 * page, 9) ? 0 : 4;
+}
+
+static void test_a_child_without_it_touches_nothing(void **state)
+{
+    struct verso_pages *pages = opened(2, VERSO_PAGES_PRIVATE, VERSO_PAGES_NO_FORK | VERSO_PAGES_COMMIT);
+
+    (void)state;
+    memset(verso_pages_data(pages), 1, 2 * verso_page_bytes());
+    assert_int_equal(support_child(keep_off, pages), 0);
+    assert_true(is_filled(data_of(pages), 2 * verso_page_bytes(), 1));
+    assert_ok(verso_pages_decommit(pages, 0, verso_page_bytes()));
+    verso_pages_close(pages);
+}
+
 static void test_left_out_of_core_dumps(void **state)
 {
     size_t page = verso_page_bytes();
@@ -355,6 +392,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_private_is_copied),
         cmocka_unit_test(test_wiped_or_gone_in_a_child),
+        cmocka_unit_test(test_a_child_without_it_touches_nothing),
         cmocka_unit_test(test_left_out_of_core_dumps),
         cmocka_unit_test(test_shared_with_children),
         cmocka_unit_test(test_shared_memory_is_there_when_committed),
