@@ -50,7 +50,13 @@ VERSO_BEGIN_DECLS
     X(VERSO_E_NEAR, -20017, "there is no room left within reach of the address given",                                 \
       "ask for smaller segments, or open the pool before other memory takes the room")                                 \
     X(VERSO_E_UNTRACKED, -20018, "this memory is not tracked any more: it was unmapped, moved or mapped anew",         \
-      "end the tracking, and begin it again over what is mapped there now")
+      "end the tracking, and begin it again over what is mapped there now")                                            \
+    X(VERSO_E_FOREIGN, -20019, "the address is not that of an object of this slab",                                    \
+      "free what verso_slab_alloc() of the same slab returned, at its first byte")                                     \
+    X(VERSO_E_STALE, -20020, "the object has been freed already",                                                      \
+      "look for the free that came first; handles (VERSO_SLAB_HANDLES) know when they are stale")                      \
+    X(VERSO_E_OVERWRITTEN, -20021, "a freed object has been written to",                                               \
+      "look for who kept its address; under ASan that store itself is reported")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc - taking an object and giving it back: the common way, and what it turns to once in a while.
+ *
+ * A word of bits is common when it has some bits set but not all; one addition tells. At none, another word is looked
+ * for; at all, the word is about to be no longer wholly free, which its block has to know.
+ */
+#include "slab/slab.h"
+
+_Atomic uint64_t verso__slab_none;
+
+static inline bool is_common(uint64_t bits)
+{
+    return bits + 1 > 1;
+}
+
+/* The lowest object of the cache's word, whose bits are @bits, not 0. */
+static inline void *take_lowest(struct verso__slab_cache *cache, _Atomic uint64_t *word, uint64_t bits, size_t stride)
+{
+    verso__slab_bits_set(word, bits & (bits - 1));
+    return cache->base + (size_t)__builtin_ctzll(bits) * stride;
+}
+
+static inline _Atomic uint64_t *word_of(const struct verso__slab_cache *cache)
+{
+    return atomic_load_explicit(&cache->word, memory_order_relaxed);
+}
+
+static inline void use_word(struct verso__slab_cache *cache, _Atomic uint64_t *word, unsigned char *base)
+{
+    atomic_store_explicit(&cache->word, word, memory_order_relaxed);
+    cache->base = base;
+}
+
+/* ---- Taking ------------------------------------------------------------------------------------------------------ */
+
+/* Takes from word @w of a block, which has some bits. */
+static void *take_from(struct verso__slab_cache *cache, size_t index, unsigned w)
+{
+    struct verso_slab *slab = cache->slab;
+    struct verso__slab_block *block = verso__slab_block_at(slab, index);
+    struct verso__slab_place first = { index, (size_t)w * VERSO__SLAB_WORD_OBJECTS };
+
+    block->whole &= ~((uint64_t)1 << w);
+    use_word(cache, &block->free[w], verso__slab_address(slab, first));
+    return take_lowest(cache, &block->free[w], verso__slab_bits(&block->free[w]), slab->stride_bytes);
+}
+
+/* From the first listed block that has some; those that turn out to be full are no longer listed. */
+static void *take_listed(struct verso__slab_cache *cache)
+{
+    while (cache->listed) {
+        size_t index = cache->listed - 1;
+        struct verso__slab_block *block = verso__slab_block_at(cache->slab, index);
+
+        for (; block->summary; block->summary &= block->summary - 1) {
+            unsigned w = (unsigned)__builtin_ctzll(block->summary);
+
+            if (verso__slab_bits(&block->free[w]))
+                return take_from(cache, index, w);
+        }
+        verso__slab_unlist(cache, index);
+    }
+    return NULL;
+}
+
+/* What the slab has, the nearest first, before the kernel is asked for memory. */
+static void *take_searching(struct verso__slab_cache *cache)
+{
+    struct verso_slab *slab = cache->slab;
+    void *object = take_listed(cache);
+
+    if (!object && slab->is_shared) {
+        verso__slab_drain(cache, cache);
+        object = take_listed(cache);
+    }
+    if (!object && verso__slab_block_get(cache, true) == 0)
+        object = take_listed(cache);
+    if (!object && slab->is_shared) {
+        verso__slab_inherit(cache);
+        object = take_listed(cache);
+    }
+    if (!object && verso__slab_block_get(cache, false) == 0)
+        object = take_listed(cache);
+    return object;
+}
+
+__attribute__((noinline)) void *verso__slab_take(struct verso__slab_cache *cache)
+{
+    _Atomic uint64_t *word = word_of(cache);
+    uint64_t bits = verso__slab_bits(word);
+    struct verso__slab_place place;
+
+    if (bits == 0)
+        return take_searching(cache);
+    if (is_common(bits))
+        return take_lowest(cache, word, bits, cache->slab->stride_bytes);
+    (void)verso__slab_locate(cache->slab, cache->base, &place);
+    return take_from(cache, place.block, (unsigned)(place.object / VERSO__SLAB_WORD_OBJECTS));
+}
+
+/* With everything that the common way leaves out. */
+static __attribute__((noinline)) void *alloc_carefully(struct verso_slab *slab)
+{
+    struct verso__slab_cache *cache = verso__slab_cache_of_thread(slab);
+    void *object = cache ? verso__slab_take(cache) : NULL;
+
+    return object && slab->care ? verso__slab_prepare(slab, object) : object;
+}
+
+void *verso_slab_alloc(struct verso_slab *slab)
+{
+    struct verso__slab_cache *cache;
+    _Atomic uint64_t *word;
+    uint64_t bits;
+
+    if (__builtin_expect(slab->care != 0, 0))
+        return alloc_carefully(slab);
+    cache = verso__slab_cache_of_thread(slab);
+    if (__builtin_expect(!cache, 0))
+        return NULL;
+    word = word_of(cache);
+    bits = verso__slab_bits(word);
+    if (__builtin_expect(!is_common(bits), 0))
+        return verso__slab_take(cache);
+    return take_lowest(cache, word, bits, slab->stride_bytes);
+}
+
+/* ---- Giving back ------------------------------------------------------------------------------------------------- */
+
+/* All of a word's objects are free now. A block that has nothing else goes, unless it is all that the cache has. */
+static __attribute__((noinline)) void word_is_whole(struct verso_slab *slab, struct verso__slab_cache *cache,
+                                                    size_t index)
+{
+    struct verso__slab_block *block = verso__slab_block_at(slab, index);
+
+    if (verso__slab_block_is_free(slab, block) && (cache->listed != index + 1 || block->next))
+        verso__slab_block_put(cache, index);
+}
+
+/* @is_last: the word is one that the block does not fill. */
+static inline int give(struct verso_slab *slab, struct verso__slab_cache *cache, struct verso__slab_place place,
+                       unsigned char *object, bool is_last)
+{
+    struct verso__slab_block *block = verso__slab_block_at(slab, place.block);
+    unsigned w = (unsigned)(place.object / VERSO__SLAB_WORD_OBJECTS);
+    unsigned lane = (unsigned)(place.object % VERSO__SLAB_WORD_OBJECTS);
+    uint64_t was = verso__slab_bits(&block->free[w]), bits = was | (uint64_t)1 << lane;
+
+    if (__builtin_expect(bits == was, 0))
+        return VERSO_E_STALE;
+    verso__slab_bits_set(&block->free[w], bits);
+    use_word(cache, &block->free[w], object - lane * slab->stride_bytes);
+    block->summary |= (uint64_t)1 << w;
+    if (__builtin_expect(!block->is_listed, 0))
+        verso__slab_list(cache, place.block);
+    if (is_last) {
+        if (bits == slab->last_mask)
+            word_is_whole(slab, cache, place.block);
+    } else if (__builtin_expect(bits == UINT64_MAX, 0)) {
+        block->whole |= (uint64_t)1 << w;
+        word_is_whole(slab, cache, place.block);
+    }
+    return 0;
+}
+
+static inline bool is_in_last_word(const struct verso_slab *slab, struct verso__slab_place place)
+{
+    return place.object >= (size_t)slab->whole_word_count * VERSO__SLAB_WORD_OBJECTS;
+}
+
+/* This thread owns the block. */
+static int give_own(struct verso_slab *slab, struct verso__slab_place place)
+{
+    struct verso__slab_cache *cache = slab->is_shared ? verso__slab_owner(slab, place.block) : slab->only;
+
+    return give(slab, cache, place, verso__slab_address(slab, place), is_in_last_word(slab, place));
+}
+
+static int stale(const struct verso_slab *slab, const void *object)
+{
+    return verso__slab_fail_at(slab, VERSO_E_STALE, "free", object, NULL);
+}
+
+static int foreign(const struct verso_slab *slab, const void *object)
+{
+    struct verso__slab_place place;
+    size_t offset = (size_t)((uintptr_t)object - (uintptr_t)slab->base);
+    const char *hint = "no object of this slab has that address: look for where it comes from";
+
+    if (offset < slab->made_bytes && !verso__slab_locate(slab, object, &place))
+        hint = "the address lies within the slab, but at no object's first byte";
+    return verso__slab_fail_at(slab, VERSO_E_FOREIGN, "free", object, hint);
+}
+
+int verso__slab_release(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation)
+{
+    struct verso__slab_cache *owner;
+
+    if (slab->care && verso__slab_retire(slab, place, generation) < 0)
+        return VERSO_E_STALE;
+    owner = verso__slab_owner(slab, place.block);
+    if (!owner)
+        return VERSO_E_STALE; /* an empty block's */
+    return verso__slab_is_mine(slab, owner) ? give_own(slab, place) : verso__slab_give_remote(slab, place);
+}
+
+/* Objects of a word that their block does not fill, those that need care, those of other threads, and what is none. */
+static __attribute__((noinline)) int free_carefully(struct verso_slab *slab, void *object,
+                                                    struct verso__slab_place place)
+{
+    if (place.object >= slab->block_objects)
+        return foreign(slab, object);
+    return verso__slab_release(slab, place, 0) < 0 ? stale(slab, object) : 0;
+}
+
+int verso_slab_free(struct verso_slab *slab, void *object)
+{
+    struct verso__slab_cache *cache = slab->only;
+    struct verso__slab_place place;
+
+    if (!object)
+        return 0;
+    if (__builtin_expect(!verso__slab_locate(slab, object, &place), 0))
+        return foreign(slab, object);
+    if (__builtin_expect(is_in_last_word(slab, place) || slab->care, 0))
+        return free_carefully(slab, object, place);
+    if (slab->is_shared) {
+        cache = verso__slab_owner(slab, place.block);
+        if (!cache || !verso__slab_is_mine(slab, cache))
+            return free_carefully(slab, object, place);
+    }
+    if (__builtin_expect(give(slab, cache, place, object, false) < 0, 0))
+        return stale(slab, object);
+    return 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * open - how large blocks are, and where everything stands.
+ *
+ * A block is a power of two, so that an address leads to its block by a shift: 64 KiB; less for objects of which 4,096 do
+ * not fill that, as a summary has a bit for each of 64 words; more for large ones, of which eight fit; above 1 MiB, one.
+ */
+#include "slab/slab.h"
+
+#include "base/options.h"
+#include "base/sums.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FLAGS_KNOWN ((unsigned)VERSO_SLAB_HUGE * 2 - 1)
+#define BLOCK_BYTES ((size_t)64 << 10)
+#define BLOCK_LARGE_OBJECTS 8
+#define STRIDE_LARGE_BYTES ((size_t)1 << 20) /* above, a block holds one object */
+#define ALIGN_BYTES_DEFAULT_MAX ((size_t)16)
+#define RETAIN_BYTES_DEFAULT ((uint64_t)64 << 20)
+#define BLOCK_COUNT_DEFAULT_MAX ((uint64_t)1 << 20)
+#define INDEX_COUNT ((uint64_t)1 << 32) /* objects that handles can name */
+#if UINTPTR_MAX > UINT32_MAX
+#define SPAN_BYTES_DEFAULT ((uint64_t)64 << 30)
+#else
+#define SPAN_BYTES_DEFAULT ((uint64_t)256 << 20)
+#endif
+
+int verso__slab_fail(const struct verso_slab *slab, int code, const char *step, const char *hint)
+{
+    return verso__fail_hint(code, step, slab->objects_pages->name, hint);
+}
+
+int verso__slab_fail_at(const struct verso_slab *slab, int code, const char *step, const void *object, const char *hint)
+{
+    uintptr_t address = (uintptr_t)object, base = (uintptr_t)slab->base;
+    uint64_t offset = address >= base ? address - base : VERSO_OFFSET_NONE;
+    const struct verso__failure failure = { code, 0, step, slab->objects_pages->name, offset, hint };
+
+    return verso__fail_with(&failure);
+}
+
+/* ---- Sizes ------------------------------------------------------------------------------------------------------- */
+
+static int refuse(int code, const char *hint)
+{
+    return verso__fail_hint(code, "options", NULL, hint);
+}
+
+static int size_objects(struct verso_slab *slab, size_t object_bytes, size_t align)
+{
+    uint64_t stride;
+
+    if (object_bytes == 0)
+        return refuse(VERSO_E_RANGE, "objects have one byte at least");
+    if (align & (align - 1))
+        return refuse(VERSO_E_OPTIONS, "align_bytes is a power of two");
+    if (align == 0) {
+        align = object_bytes & -object_bytes;
+        align = align < ALIGN_BYTES_DEFAULT_MAX ? align : ALIGN_BYTES_DEFAULT_MAX;
+    }
+    if (!verso__round_up(object_bytes, align, &stride) || stride > PTRDIFF_MAX / 2)
+        return refuse(VERSO_E_OVERFLOW, "objects are larger than address spaces are");
+    slab->object_bytes = object_bytes;
+    slab->align_bytes = align;
+    slab->stride_bytes = (size_t)stride;
+    return 0;
+}
+
+static void size_blocks(struct verso_slab *slab)
+{
+    size_t page = verso__os_page_bytes(), guard = slab->flags & VERSO_SLAB_GUARD ? page : 0;
+    size_t stride = slab->stride_bytes, block = BLOCK_BYTES > page + guard ? BLOCK_BYTES : 2 * page, count;
+    size_t least = stride <= STRIDE_LARGE_BYTES ? BLOCK_LARGE_OBJECTS * stride + guard : stride + guard;
+    uint64_t used;
+
+    while (block < least)
+        block *= 2;
+    while (block / 2 >= VERSO__SLAB_BLOCK_OBJECTS_MAX * stride && block / 2 > guard && block > page)
+        block /= 2;
+    count = stride <= STRIDE_LARGE_BYTES ? (block - guard) / stride : 1;
+    if (count > VERSO__SLAB_BLOCK_OBJECTS_MAX)
+        count = VERSO__SLAB_BLOCK_OBJECTS_MAX;
+    (void)verso__round_up(count * stride, page, &used);
+    slab->used_bytes = (size_t)used;
+    slab->block_objects = (unsigned)count;
+    slab->block_bits = (unsigned)__builtin_ctzll(block);
+    slab->word_count = (unsigned)((count + VERSO__SLAB_WORD_OBJECTS - 1) / VERSO__SLAB_WORD_OBJECTS);
+    slab->whole_word_count = (unsigned)(count / VERSO__SLAB_WORD_OBJECTS);
+    slab->whole_all = slab->whole_word_count < 64 ? ((uint64_t)1 << slab->whole_word_count) - 1 : UINT64_MAX;
+    slab->last_mask = ((uint64_t)1 << (count % VERSO__SLAB_WORD_OBJECTS)) - 1;
+    while ((size_t)1 << slab->index_bits < count)
+        slab->index_bits++;
+    if (stride <= STRIDE_LARGE_BYTES)
+        slab->inverse = (((uint64_t)1 << VERSO__SLAB_INVERSE_BITS) + stride - 1) / stride;
+}
+
+static int count_blocks(struct verso_slab *slab, uint64_t objects_max)
+{
+    uint64_t bytes;
+
+    if (objects_max) {
+        slab->block_max = objects_max / slab->block_objects + (objects_max % slab->block_objects != 0);
+    } else {
+        slab->block_max = SPAN_BYTES_DEFAULT >> slab->block_bits;
+        slab->block_max = verso__max_u64(1, verso__min_u64(slab->block_max, BLOCK_COUNT_DEFAULT_MAX));
+    }
+    if (slab->block_max >= UINT32_MAX || !verso__multiply_u64(slab->block_max, verso__slab_block_bytes(slab), &bytes) ||
+        bytes > PTRDIFF_MAX)
+        return refuse(VERSO_E_OVERFLOW, "so many objects do not fit in an address space: lower objects_max");
+    if ((slab->flags & VERSO_SLAB_HANDLES) && slab->block_max > INDEX_COUNT >> slab->index_bits)
+        return refuse(VERSO_E_OVERFLOW, "handles can name 2^32 objects: lower objects_max");
+    return 0;
+}
+
+static int size(struct verso_slab *slab, size_t object_bytes, const struct verso_slab_options *options)
+{
+    int r;
+
+    if (options->flags & ~FLAGS_KNOWN)
+        return refuse(VERSO_E_OPTIONS, "a flag is unknown to this version");
+    slab->flags = options->flags & VERSO_SLAB_CHECK ? options->flags | VERSO_SLAB_HANDLES : options->flags;
+    slab->care = verso__slab_care_of(slab->flags);
+    slab->is_shared = (slab->flags & VERSO_SLAB_SHARED) != 0;
+    slab->retain_bytes = options->retain_bytes ? options->retain_bytes : RETAIN_BYTES_DEFAULT;
+    r = size_objects(slab, object_bytes, options->align_bytes);
+    if (r < 0)
+        return r;
+    size_blocks(slab);
+    return count_blocks(slab, options->objects_max);
+}
+
+/* ---- Places ------------------------------------------------------------------------------------------------------ */
+
+static int open_objects(struct verso_slab *slab, const char *name)
+{
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+    int r;
+
+    options.name = name;
+    options.align_bytes = slab->align_bytes > verso__os_page_bytes() ? slab->align_bytes : 0;
+    if (slab->flags & VERSO_SLAB_GUARD)
+        options.flags |= VERSO_PAGES_GUARD_ENDS;
+    if (slab->flags & VERSO_SLAB_HUGE)
+        options.flags |= VERSO_PAGES_HUGE;
+    r = verso_pages_open(slab->block_max << slab->block_bits, &options, &slab->objects_pages);
+    if (r < 0)
+        return r;
+    slab->base = verso_pages_data(slab->objects_pages);
+    slab->objects = (struct verso__slab_region){ slab->objects_pages, 0, verso_pages_bytes(slab->objects_pages), 0 };
+    return 0;
+}
+
+/* Where the next part of the notes begins: on a page of its own. */
+static size_t lay_out(size_t *at, size_t bytes)
+{
+    size_t start = *at;
+    uint64_t end;
+
+    (void)verso__round_up(start + bytes, verso__os_page_bytes(), &end); /* far below the objects' own bytes */
+    *at = (size_t)end;
+    return start;
+}
+
+static int open_notes(struct verso_slab *slab, const char *name)
+{
+    size_t words = slab->word_count * sizeof(uint64_t), at = 0, fixed, notes, states, owners;
+    size_t table = slab->is_shared ? VERSO__SLAB_THREADS_MAX * sizeof(*slab->table) : 0;
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+    unsigned char *data;
+    int r;
+
+    words = (words + VERSO__SLAB_LINE - 1) / VERSO__SLAB_LINE * VERSO__SLAB_LINE;
+    slab->remote_bytes = sizeof(struct verso__slab_block) + words;
+    slab->note_bytes = slab->remote_bytes;
+    if (slab->is_shared)
+        slab->note_bytes += sizeof(struct verso__slab_remote) + words;
+    (void)lay_out(&at, table);
+    owners = lay_out(&at, (size_t)slab->block_max * sizeof(*slab->owners));
+    fixed = at;
+    notes = lay_out(&at, (size_t)slab->block_max * slab->note_bytes);
+    states = at;
+    if (slab->flags & VERSO_SLAB_HANDLES)
+        (void)lay_out(&at, (size_t)slab->block_max * sizeof(uint32_t) << slab->index_bits);
+
+    options.name = name;
+    r = verso_pages_open(at, &options, &slab->notes_pages);
+    if (r == 0)
+        r = verso_pages_commit(slab->notes_pages, 0, fixed);
+    if (r < 0)
+        return r;
+    data = verso_pages_data(slab->notes_pages);
+    slab->table = (void *)data;
+    slab->owners = (void *)(data + owners);
+    slab->blocks = data + notes;
+    slab->notes = (struct verso__slab_region){ slab->notes_pages, notes, states - notes, 0 };
+    slab->states = (struct verso__slab_region){ slab->notes_pages, states, at - states, 0 };
+    if (slab->flags & VERSO_SLAB_HANDLES)
+        slab->generations = (void *)(data + states);
+    return 0;
+}
+
+static int set_up(struct verso_slab *slab, size_t object_bytes, const struct verso_slab_options *options)
+{
+    const char *name = options->name ? options->name : "verso slab";
+    int r = size(slab, object_bytes, options);
+
+    if (r == 0)
+        r = open_objects(slab, name);
+    if (r == 0)
+        r = open_notes(slab, name);
+    if (r < 0)
+        return r;
+    if (slab->is_shared) {
+        r = verso__slab_enroll(slab);
+    } else {
+        slab->only = verso__slab_cache_make(slab);
+        r = slab->only ? 0 : -ENOMEM;
+    }
+    return r < 0 ? verso__slab_fail(slab, r, "allocate", NULL) : 0;
+}
+
+int verso_slab_open(size_t object_bytes, const struct verso_slab_options *given, struct verso_slab **out_slab)
+{
+    struct verso_slab_options options = VERSO_SLAB_OPTIONS_INIT;
+    struct verso_slab *slab;
+    int r;
+
+    if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
+        return verso__fail(VERSO_E_OPTIONS, "options", NULL);
+    slab = calloc(1, sizeof(*slab));
+    if (!slab)
+        return verso__fail(-ENOMEM, "malloc", options.name);
+    (void)pthread_mutex_init(&slab->lock, NULL);
+    r = set_up(slab, object_bytes, &options);
+    if (r == 0)
+        *out_slab = slab;
+    else
+        verso_slab_close(slab);
+    return r;
+}
+
+void verso_slab_close(struct verso_slab *slab)
+{
+    if (!slab)
+        return;
+    verso__slab_leave(slab);
+    verso__slab_caches_close(slab);
+    if (slab->base)
+        verso__slab_forget(slab);
+    verso_pages_close(slab->notes_pages);
+    verso_pages_close(slab->objects_pages);
+    (void)pthread_mutex_destroy(&slab->lock);
+    free(slab);
+}
