@@ -89,7 +89,7 @@ __attribute__((noinline)) void *verso__slab_take(struct verso__slab_cache *cache
 {
     _Atomic uint64_t *word = word_of(cache);
     uint64_t bits = verso__slab_bits(word);
-    struct verso__slab_place place;
+    struct verso__slab_place place = { 0, 0 };
 
     if (bits == 0)
         return take_searching(cache);

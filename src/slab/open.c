@@ -73,17 +73,15 @@ static void size_blocks(struct verso_slab *slab)
     size_t page = verso__os_page_bytes(), guard = slab->flags & VERSO_SLAB_GUARD ? page : 0;
     size_t stride = slab->stride_bytes, block = BLOCK_BYTES > page + guard ? BLOCK_BYTES : 2 * page, count;
     size_t least = stride <= STRIDE_LARGE_BYTES ? BLOCK_LARGE_OBJECTS * stride + guard : stride + guard;
-    uint64_t used;
 
     while (block < least)
         block *= 2;
-    while (block / 2 >= VERSO__SLAB_BLOCK_OBJECTS_MAX * stride && block / 2 > guard && block > page)
+    while (block / 2 / VERSO__SLAB_BLOCK_OBJECTS_MAX >= stride && block / 2 > guard && block > page)
         block /= 2;
     count = stride <= STRIDE_LARGE_BYTES ? (block - guard) / stride : 1;
     if (count > VERSO__SLAB_BLOCK_OBJECTS_MAX)
         count = VERSO__SLAB_BLOCK_OBJECTS_MAX;
-    (void)verso__round_up(count * stride, page, &used);
-    slab->used_bytes = (size_t)used;
+    slab->used_bytes = (size_t)verso__round_down(count * stride + page - 1, page);
     slab->block_objects = (unsigned)count;
     slab->block_bits = (unsigned)__builtin_ctzll(block);
     slab->word_count = (unsigned)((count + VERSO__SLAB_WORD_OBJECTS - 1) / VERSO__SLAB_WORD_OBJECTS);
@@ -156,10 +154,9 @@ static int open_objects(struct verso_slab *slab, const char *name)
 static size_t lay_out(size_t *at, size_t bytes)
 {
     size_t start = *at;
-    uint64_t end;
+    size_t page = verso__os_page_bytes();
 
-    (void)verso__round_up(start + bytes, verso__os_page_bytes(), &end); /* far below the objects' own bytes */
-    *at = (size_t)end;
+    *at = (size_t)verso__round_down(start + bytes + page - 1, page);
     return start;
 }
 
