@@ -7,7 +7,10 @@
  */
 #include "slab/slab.h"
 
+#include <string.h>
+
 _Atomic uint64_t verso__slab_none;
+struct verso__slab_cache verso__slab_nobody;
 
 static inline bool is_common(uint64_t bits)
 {
@@ -18,7 +21,7 @@ static inline bool is_common(uint64_t bits)
 static inline void *take_lowest(struct verso__slab_cache *cache, _Atomic uint64_t *word, uint64_t bits, size_t stride)
 {
     verso__slab_bits_set(word, bits & (bits - 1));
-    return cache->base + (size_t)__builtin_ctzll(bits) * stride;
+    return cache->base + (unsigned)__builtin_ctzll(bits) * stride;
 }
 
 static inline _Atomic uint64_t *word_of(const struct verso__slab_cache *cache)
@@ -42,23 +45,43 @@ static void *take_from(struct verso__slab_cache *cache, size_t index, unsigned w
     struct verso__slab_place first = { index, (size_t)w * VERSO__SLAB_WORD_OBJECTS };
 
     block->whole &= ~((uint64_t)1 << w);
+    block->last = (uint8_t)w;
     use_word(cache, &block->free[w], verso__slab_address(slab, first));
     return take_lowest(cache, &block->free[w], verso__slab_bits(&block->free[w]), slab->stride_bytes);
+}
+
+/* The first word in [w, end) that has a free object; @end when none has. */
+static unsigned find_some(struct verso__slab_block *block, unsigned w, unsigned end)
+{
+    uint64_t eight;
+
+    for (; w < end; w++) {
+        if (block->some[w]) {
+            if (verso__slab_bits(&block->free[w]))
+                return w;
+            block->some[w] = 0;
+        }
+        memcpy(&eight, &block->some[w / sizeof(eight) * sizeof(eight)], sizeof(eight));
+        if (eight == 0)
+            w |= sizeof(eight) - 1;
+    }
+    return end;
 }
 
 /* From the first listed block that has some; those that turn out to be full are no longer listed. */
 static void *take_listed(struct verso__slab_cache *cache)
 {
+    const struct verso_slab *slab = cache->slab;
+
     while (cache->listed) {
         size_t index = cache->listed - 1;
-        struct verso__slab_block *block = verso__slab_block_at(cache->slab, index);
+        struct verso__slab_block *block = verso__slab_block_at(slab, index);
+        unsigned last = block->last, w = find_some(block, last, slab->word_count);
 
-        for (; block->summary; block->summary &= block->summary - 1) {
-            unsigned w = (unsigned)__builtin_ctzll(block->summary);
-
-            if (verso__slab_bits(&block->free[w]))
-                return take_from(cache, index, w);
-        }
+        if (w == slab->word_count)
+            w = find_some(block, 0, last);
+        if (w < slab->word_count && verso__slab_bits(&block->free[w]))
+            return take_from(cache, index, w);
         verso__slab_unlist(cache, index);
     }
     return NULL;
@@ -110,15 +133,15 @@ static __attribute__((noinline)) void *alloc_carefully(struct verso_slab *slab)
 
 void *verso_slab_alloc(struct verso_slab *slab)
 {
-    struct verso__slab_cache *cache;
+    struct verso__slab_cache *cache = slab->common;
     _Atomic uint64_t *word;
     uint64_t bits;
 
-    if (__builtin_expect(slab->care != 0, 0))
-        return alloc_carefully(slab);
-    cache = verso__slab_cache_of_thread(slab);
-    if (__builtin_expect(!cache, 0))
-        return NULL;
+    if (!cache) {
+        cache = slab->care ? NULL : verso__slab_guess(slab);
+        if (__builtin_expect(!cache, 0))
+            return alloc_carefully(slab);
+    }
     word = word_of(cache);
     bits = verso__slab_bits(word);
     if (__builtin_expect(!is_common(bits), 0))
@@ -126,92 +149,87 @@ void *verso_slab_alloc(struct verso_slab *slab)
     return take_lowest(cache, word, bits, slab->stride_bytes);
 }
 
-/* ---- Giving back ------------------------------------------------------------------------------------------------- */
+/* ---- Giving back; what is rare ends in calls, so that the common way saves no registers ------------------------------ */
 
-/* All of a word's objects are free now. A block that has nothing else goes, unless it is all that the cache has. */
-static __attribute__((noinline)) void word_is_whole(struct verso_slab *slab, struct verso__slab_cache *cache,
-                                                    size_t index)
+/* A block becomes listed again; or all of a word's objects are free now. A block that has nothing else goes, unless it
+ * is all that the cache has. Where all this is comes from the object again: the common way need not keep it. */
+static __attribute__((noinline)) int note(struct verso__slab_cache *cache, const void *object)
 {
-    struct verso__slab_block *block = verso__slab_block_at(slab, index);
+    struct verso_slab *slab = cache->slab;
+    struct verso__slab_place place = { 0, 0 };
+    struct verso__slab_block *block;
+    size_t w;
 
-    if (verso__slab_block_is_free(slab, block) && (cache->listed != index + 1 || block->next))
-        verso__slab_block_put(cache, index);
-}
-
-/* @is_last: the word is one that the block does not fill. */
-static inline int give(struct verso_slab *slab, struct verso__slab_cache *cache, struct verso__slab_place place,
-                       unsigned char *object, bool is_last)
-{
-    struct verso__slab_block *block = verso__slab_block_at(slab, place.block);
-    unsigned w = (unsigned)(place.object / VERSO__SLAB_WORD_OBJECTS);
-    unsigned lane = (unsigned)(place.object % VERSO__SLAB_WORD_OBJECTS);
-    uint64_t was = verso__slab_bits(&block->free[w]), bits = was | (uint64_t)1 << lane;
-
-    if (__builtin_expect(bits == was, 0))
-        return VERSO_E_STALE;
-    verso__slab_bits_set(&block->free[w], bits);
-    use_word(cache, &block->free[w], object - lane * slab->stride_bytes);
-    block->summary |= (uint64_t)1 << w;
-    if (__builtin_expect(!block->is_listed, 0))
+    (void)verso__slab_locate(slab, object, &place);
+    block = verso__slab_block_at(slab, place.block);
+    w = place.object / VERSO__SLAB_WORD_OBJECTS;
+    if (!block->is_listed)
         verso__slab_list(cache, place.block);
-    if (is_last) {
-        if (bits == slab->last_mask)
-            word_is_whole(slab, cache, place.block);
-    } else if (__builtin_expect(bits == UINT64_MAX, 0)) {
+    if (w < slab->whole_word_count && verso__slab_bits(&block->free[w]) == UINT64_MAX)
         block->whole |= (uint64_t)1 << w;
-        word_is_whole(slab, cache, place.block);
-    }
+    if (verso__slab_block_is_free(slab, block) && (cache->listed != place.block + 1 || block->next))
+        verso__slab_block_put(cache, place.block);
     return 0;
 }
 
-static inline bool is_in_last_word(const struct verso_slab *slab, struct verso__slab_place place)
-{
-    return place.object >= (size_t)slab->whole_word_count * VERSO__SLAB_WORD_OBJECTS;
-}
-
-/* This thread owns the block. */
-static int give_own(struct verso_slab *slab, struct verso__slab_place place)
-{
-    struct verso__slab_cache *cache = slab->is_shared ? verso__slab_owner(slab, place.block) : slab->only;
-
-    return give(slab, cache, place, verso__slab_address(slab, place), is_in_last_word(slab, place));
-}
-
-static int stale(const struct verso_slab *slab, const void *object)
+static __attribute__((noinline)) int stale(const struct verso_slab *slab, const void *object)
 {
     return verso__slab_fail_at(slab, VERSO_E_STALE, "free", object, NULL);
 }
 
-static int foreign(const struct verso_slab *slab, const void *object)
+/* @full: the bits of a word that is wholly free. */
+static inline int give(struct verso_slab *slab, struct verso__slab_cache *cache, struct verso__slab_place place,
+                       unsigned char *object, uint64_t full)
 {
-    struct verso__slab_place place;
-    size_t offset = (size_t)((uintptr_t)object - (uintptr_t)slab->base);
-    const char *hint = "no object of this slab has that address: look for where it comes from";
+    struct verso__slab_block *block = verso__slab_block_at(slab, place.block);
+    size_t w = place.object / VERSO__SLAB_WORD_OBJECTS;
+    size_t lane = place.object % VERSO__SLAB_WORD_OBJECTS;
+    uint64_t was = verso__slab_bits(&block->free[w]), bits = was | (uint64_t)1 << lane;
 
-    if (offset < slab->made_bytes && !verso__slab_locate(slab, object, &place))
-        hint = "the address lies within the slab, but at no object's first byte";
-    return verso__slab_fail_at(slab, VERSO_E_FOREIGN, "free", object, hint);
+    if (__builtin_expect(bits == was, 0))
+        return stale(slab, object);
+    verso__slab_bits_set(&block->free[w], bits);
+    use_word(cache, &block->free[w], object - lane * slab->stride_bytes);
+    block->some[w] = 1;
+    if (__builtin_expect(!block->is_listed, 0))
+        return note(cache, object);
+    if (__builtin_expect(bits == full, 0))
+        return note(cache, object);
+    return 0;
 }
 
 int verso__slab_release(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation)
 {
-    struct verso__slab_cache *owner;
+    unsigned char *object = verso__slab_address(slab, place);
+    uint64_t full = place.object / VERSO__SLAB_WORD_OBJECTS < slab->whole_word_count ? UINT64_MAX : slab->last_mask;
+    struct verso__slab_cache *owner = slab->only;
 
     if (slab->care && verso__slab_retire(slab, place, generation) < 0)
-        return VERSO_E_STALE;
-    owner = verso__slab_owner(slab, place.block);
+        return stale(slab, object);
     if (!owner)
-        return VERSO_E_STALE; /* an empty block's */
-    return verso__slab_is_mine(slab, owner) ? give_own(slab, place) : verso__slab_give_remote(slab, place);
+        owner = verso__slab_owner(slab, place.block);
+    if (owner == slab->only || verso__slab_is_mine(owner))
+        return give(slab, owner, place, object, full);
+    if (owner == &verso__slab_nobody || verso__slab_give_remote(slab, place) < 0)
+        return stale(slab, object);
+    return 0;
 }
 
 /* Objects of a word that their block does not fill, those that need care, those of other threads, and what is none. */
-static __attribute__((noinline)) int free_carefully(struct verso_slab *slab, void *object,
-                                                    struct verso__slab_place place)
+static __attribute__((noinline)) int free_carefully(struct verso_slab *slab, void *object)
 {
-    if (place.object >= slab->block_objects)
-        return foreign(slab, object);
-    return verso__slab_release(slab, place, 0) < 0 ? stale(slab, object) : 0;
+    size_t offset = (size_t)((uintptr_t)object - (uintptr_t)slab->base);
+    const char *hint = "no object of this slab has that address: look for where it comes from";
+    struct verso__slab_place place;
+    bool is_exact = verso__slab_locate(slab, object, &place);
+
+    if (!object)
+        return 0;
+    if (is_exact && place.object < slab->block_objects)
+        return verso__slab_release(slab, place, 0);
+    if (offset < slab->made_bytes)
+        hint = "the address lies within the slab, but at no object's first byte";
+    return verso__slab_fail_at(slab, VERSO_E_FOREIGN, "free", object, hint);
 }
 
 int verso_slab_free(struct verso_slab *slab, void *object)
@@ -219,18 +237,14 @@ int verso_slab_free(struct verso_slab *slab, void *object)
     struct verso__slab_cache *cache = slab->only;
     struct verso__slab_place place;
 
-    if (!object)
-        return 0;
-    if (__builtin_expect(!verso__slab_locate(slab, object, &place), 0))
-        return foreign(slab, object);
-    if (__builtin_expect(is_in_last_word(slab, place) || slab->care, 0))
-        return free_carefully(slab, object, place);
-    if (slab->is_shared) {
+    if (__builtin_expect(!verso__slab_locate_in(slab, object, VERSO__SLAB_BLOCK_BITS, &place) ||
+                             place.object >= slab->common_count,
+                         0))
+        return free_carefully(slab, object);
+    if (!cache) {
         cache = verso__slab_owner(slab, place.block);
-        if (!cache || !verso__slab_is_mine(slab, cache))
-            return free_carefully(slab, object, place);
+        if (!verso__slab_is_mine(cache))
+            return free_carefully(slab, object);
     }
-    if (__builtin_expect(give(slab, cache, place, object, false) < 0, 0))
-        return stale(slab, object);
-    return 0;
+    return give(slab, cache, place, object, UINT64_MAX);
 }

@@ -48,17 +48,20 @@ bool verso__slab_block_is_free(const struct verso_slab *slab, const struct verso
            (!slab->last_mask || verso__slab_bits(&block->free[slab->whole_word_count]) == slab->last_mask);
 }
 
-void verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block)
+bool verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block)
 {
-    block->summary = 0;
+    bool has_some = false;
+
     block->whole = 0;
     for (unsigned w = 0; w < slab->word_count; w++) {
         uint64_t bits = verso__slab_bits(&block->free[w]);
 
-        block->summary |= (uint64_t)(bits != 0) << w;
+        block->some[w] = bits != 0;
+        has_some |= bits != 0;
         if (w < slab->whole_word_count)
             block->whole |= (uint64_t)(bits == UINT64_MAX) << w;
     }
+    return has_some;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
@@ -180,8 +183,9 @@ static int make(struct verso_slab *slab, size_t *out_index)
     block = verso__slab_block_at(slab, index);
     for (unsigned w = 0; w < slab->word_count; w++)
         verso__slab_bits_set(&block->free[w], w < slab->whole_word_count ? UINT64_MAX : slab->last_mask);
-    verso__slab_sum_up(slab, block);
+    (void)verso__slab_sum_up(slab, block);
     verso__slab_fresh(slab, index);
+    atomic_store_explicit(&slab->owners[index], &verso__slab_nobody, memory_order_relaxed);
     atomic_store_explicit(&slab->made_bytes, start + verso__slab_block_bytes(slab), memory_order_release);
     *out_index = index;
     return 0;
@@ -233,7 +237,7 @@ void verso__slab_block_put(struct verso__slab_cache *cache, size_t index)
     }
     verso__slab_unlist(cache, index);
     verso__slab_lock(slab);
-    atomic_store_explicit(&slab->owners[index], NULL, memory_order_release);
+    atomic_store_explicit(&slab->owners[index], &verso__slab_nobody, memory_order_release);
     keep(slab, index);
     verso__slab_unlock(slab);
 }

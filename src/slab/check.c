@@ -237,7 +237,7 @@ int verso_slab_free_handle(struct verso_slab *slab, struct verso_slab_handle han
 
     if (!slab->generations)
         return verso__slab_fail(slab, VERSO_E_OPTIONS, "free", no_handles);
-    if (!find_meant(slab, handle, &place) || verso__slab_release(slab, place, handle.generation) < 0)
+    if (!find_meant(slab, handle, &place))
         return verso__slab_fail(slab, VERSO_E_STALE, "free", "the handle's object has been freed, or it never was one");
-    return 0;
+    return verso__slab_release(slab, place, handle.generation);
 }

@@ -2,8 +2,9 @@
 /*
  * open - how large blocks are, and where everything stands.
  *
- * A block is a power of two, so that an address leads to its block by a shift: 64 KiB; less for objects of which 4,096 do
- * not fill that, as a summary has a bit for each of 64 words; more for large ones, of which eight fit; above 1 MiB, one.
+ * A block is a power of two, so that an address leads to its block by a shift: 64 KiB; more for large objects, of which
+ * eight fit; above 1 MiB, one. A summary has a bit for each of 64 words, so 4,096 small objects are all that a block
+ * takes: what they leave of it is addresses that nobody touches.
  */
 #include "slab/slab.h"
 
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 
 #define FLAGS_KNOWN ((unsigned)VERSO_SLAB_HUGE * 2 - 1)
-#define BLOCK_BYTES ((size_t)64 << 10)
 #define BLOCK_LARGE_OBJECTS 8
 #define STRIDE_LARGE_BYTES ((size_t)1 << 20) /* above, a block holds one object */
 #define ALIGN_BYTES_DEFAULT_MAX ((size_t)16)
@@ -71,13 +71,11 @@ static int size_objects(struct verso_slab *slab, size_t object_bytes, size_t ali
 static void size_blocks(struct verso_slab *slab)
 {
     size_t page = verso__os_page_bytes(), guard = slab->flags & VERSO_SLAB_GUARD ? page : 0;
-    size_t stride = slab->stride_bytes, block = BLOCK_BYTES > page + guard ? BLOCK_BYTES : 2 * page, count;
+    size_t stride = slab->stride_bytes, block = (size_t)1 << VERSO__SLAB_BLOCK_BITS, count;
     size_t least = stride <= STRIDE_LARGE_BYTES ? BLOCK_LARGE_OBJECTS * stride + guard : stride + guard;
 
-    while (block < least)
+    while (block < least || block <= page)
         block *= 2;
-    while (block / 2 / VERSO__SLAB_BLOCK_OBJECTS_MAX >= stride && block / 2 > guard && block > page)
-        block /= 2;
     count = stride <= STRIDE_LARGE_BYTES ? (block - guard) / stride : 1;
     if (count > VERSO__SLAB_BLOCK_OBJECTS_MAX)
         count = VERSO__SLAB_BLOCK_OBJECTS_MAX;
@@ -88,6 +86,8 @@ static void size_blocks(struct verso_slab *slab)
     slab->whole_word_count = (unsigned)(count / VERSO__SLAB_WORD_OBJECTS);
     slab->whole_all = slab->whole_word_count < 64 ? ((uint64_t)1 << slab->whole_word_count) - 1 : UINT64_MAX;
     slab->last_mask = ((uint64_t)1 << (count % VERSO__SLAB_WORD_OBJECTS)) - 1;
+    if (!slab->care && slab->block_bits == VERSO__SLAB_BLOCK_BITS)
+        slab->common_count = (size_t)slab->whole_word_count * VERSO__SLAB_WORD_OBJECTS;
     while ((size_t)1 << slab->index_bits < count)
         slab->index_bits++;
     if (stride <= STRIDE_LARGE_BYTES)
@@ -213,6 +213,7 @@ static int set_up(struct verso_slab *slab, size_t object_bytes, const struct ver
         r = verso__slab_enroll(slab);
     } else {
         slab->only = verso__slab_cache_make(slab);
+        slab->common = slab->care ? NULL : slab->only;
         r = slab->only ? 0 : -ENOMEM;
     }
     return r < 0 ? verso__slab_fail(slab, r, "allocate", NULL) : 0;

@@ -34,7 +34,7 @@ int verso__slab_give_remote(struct verso_slab *slab, struct verso__slab_place pl
     if (was || atomic_fetch_or_explicit(&remote->summary, (uint64_t)1 << w, memory_order_acq_rel))
         return 0;
     owner = verso__slab_owner(slab, place.block);
-    if (owner)
+    if (owner != &verso__slab_nobody)
         push(slab, owner, place.block);
     return 0;
 }
@@ -56,7 +56,7 @@ static void fetch(struct verso__slab_cache *cache, size_t index)
             atomic_fetch_add_explicit(&slab->double_free_count, (uint64_t)__builtin_popcountll(freed & was),
                                       memory_order_relaxed);
         verso__slab_bits_set(&block->free[w], was | freed);
-        block->summary |= (uint64_t)1 << w;
+        block->some[w] = 1;
         if (w < slab->whole_word_count && (was | freed) == UINT64_MAX)
             block->whole |= (uint64_t)1 << w;
     }
@@ -85,7 +85,7 @@ void verso__slab_drain(struct verso__slab_cache *from, struct verso__slab_cache 
         }
         if (owner == cache)
             fetch(cache, index);
-        else if (owner)
+        else if (owner != &verso__slab_nobody)
             push(slab, owner, index); /* it was handed over while somebody pushed it here */
     }
 }

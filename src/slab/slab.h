@@ -5,11 +5,11 @@
  *      objects span   |== block 0 ==|G|== block 1 ==|G|== ...        a power of two from one block to the next
  *      notes span     [who][owners][block 0: bits][block 1: bits] ... [generations]
  *
- *      of a block     summary   10010000    words that may hold a free object
+ *      of a block     some      1 0 0 1 ..  a byte for each word: it may hold a free object
  *                     free[0]   00000100    a bit for each object: 1 free
  *                     free[1] ...
  *
- * The bits are the truth: which objects are free is written there, by one store, and nowhere else. All the rest (summary,
+ * The bits are the truth: which objects are free is written there, by one store, and nowhere else. All the rest (some,
  * lists, which word a thread takes from) only says where to look, may say too much, and can be made anew from the bits:
  * that is what happens after fork().
  *
@@ -33,7 +33,8 @@
 #include <verso/slab.h>
 
 #define VERSO__SLAB_WORD_OBJECTS 64
-#define VERSO__SLAB_BLOCK_OBJECTS_MAX 4096 /* summary and whole have a bit for each word */
+#define VERSO__SLAB_WORDS_MAX 64 /* of a block: `whole` has a bit for each */
+#define VERSO__SLAB_BLOCK_OBJECTS_MAX (VERSO__SLAB_WORDS_MAX * VERSO__SLAB_WORD_OBJECTS)
 #define VERSO__SLAB_THREADS_MAX 4096
 #define VERSO__SLAB_INVERSE_BITS 44
 #define VERSO__SLAB_FILL 0xdb
@@ -59,13 +60,15 @@ struct verso__slab_cache {
 
 /* Of a block, for its owner. */
 struct verso__slab_block {
-    uint64_t summary;
     uint64_t whole; /* words all of whose objects are free; never the last word when the block does not fill it */
     uint32_t next;  /* 1 + index; in its owner's list, or among the empty ones */
     uint32_t previous;
     bool is_listed;
+    uint8_t last; /* word that was taken from: where to look on */
     bool is_bare; /* empty, its memory given back */
-    _Alignas(VERSO__SLAB_LINE) _Atomic uint64_t free[];
+    /* Bytes, as one is set by a store that waits for nothing. */
+    _Alignas(VERSO__SLAB_LINE) uint8_t some[VERSO__SLAB_WORDS_MAX];
+    _Atomic uint64_t free[];
 };
 
 /* Of a block, for the others. */
@@ -98,20 +101,22 @@ struct verso_slab {
     uint64_t inverse; /* of the stride; 0: one object a block */
     size_t note_bytes;
     size_t remote_bytes; /* where, in a note, the others' part begins */
+    size_t common_count; /* of a block's objects: those that the common way may free; 0: none */
     unsigned block_bits;
-    unsigned word_count;
-    unsigned whole_word_count;
-    unsigned care; /* enum verso__slab_care; 0: the common way is all there is */
-    bool is_shared;
+    unsigned care;                    /* enum verso__slab_care; 0: the common way is all there is */
+    struct verso__slab_cache *only;   /* NULL: SHARED */
+    struct verso__slab_cache *common; /* the same; NULL also when care is needed */
     _Atomic(struct verso__slab_cache *) *table;
-    _Atomic(struct verso__slab_cache *) *owners; /* of each block; NULL: nobody's */
-    struct verso__slab_cache *only;
+    _Atomic(struct verso__slab_cache *) *owners; /* of each block */
 
     _Atomic size_t made_bytes; /* blocks made so far, in bytes of the span */
 
     size_t object_bytes;
     size_t align_bytes;
     size_t used_bytes; /* of a block: its objects, in whole pages */
+    unsigned word_count;
+    unsigned whole_word_count; /* words that the block fills */
+    bool is_shared;
     uint64_t whole_all;
     uint64_t last_mask; /* of the word that the block does not fill; 0: it fills all */
     unsigned block_objects;
@@ -145,6 +150,9 @@ struct verso__slab_place {
     size_t object; /* in its block */
 };
 
+/* What most slabs have; a constant, as shifting by it is on the common way. */
+#define VERSO__SLAB_BLOCK_BITS 16
+
 static inline struct verso__slab_block *verso__slab_block_at(const struct verso_slab *slab, size_t index)
 {
     return (struct verso__slab_block *)(void *)(slab->blocks + index * slab->note_bytes);
@@ -177,16 +185,22 @@ static inline void verso__slab_bits_set(_Atomic uint64_t *word, uint64_t bits)
 }
 
 /* The quotient is exact: an object's offset times a rounded-up inverse, whose error stays below one in 2^44. */
-static inline bool verso__slab_locate(const struct verso_slab *slab, const void *object, struct verso__slab_place *out)
+static inline bool verso__slab_locate_in(const struct verso_slab *slab, const void *object, unsigned block_bits,
+                                         struct verso__slab_place *out)
 {
     size_t offset = (size_t)((uintptr_t)object - (uintptr_t)slab->base);
-    size_t inside = offset & (verso__slab_block_bytes(slab) - 1);
+    size_t inside = offset & (((size_t)1 << block_bits) - 1);
 
     if (offset >= atomic_load_explicit(&slab->made_bytes, memory_order_relaxed))
         return false;
-    out->block = offset >> slab->block_bits;
+    out->block = offset >> block_bits;
     out->object = (size_t)((inside * slab->inverse) >> VERSO__SLAB_INVERSE_BITS);
     return out->object * slab->stride_bytes == inside;
+}
+
+static inline bool verso__slab_locate(const struct verso_slab *slab, const void *object, struct verso__slab_place *out)
+{
+    return verso__slab_locate_in(slab, object, slab->block_bits, out);
 }
 
 /* Which thread this is: an address that no other living thread has. */
@@ -206,9 +220,9 @@ static inline size_t verso__slab_slot(uintptr_t thread)
     return (size_t)(((uint64_t)thread * 0x9e3779b97f4a7c15ULL) >> 52); /* 12 bits, for 4,096 slots */
 }
 
-static inline bool verso__slab_is_mine(const struct verso_slab *slab, const struct verso__slab_cache *owner)
+static inline bool verso__slab_is_mine(const struct verso__slab_cache *cache)
 {
-    return !slab->is_shared || atomic_load_explicit(&owner->thread, memory_order_relaxed) == verso__slab_thread();
+    return atomic_load_explicit(&cache->thread, memory_order_relaxed) == verso__slab_thread();
 }
 
 static inline struct verso__slab_cache *verso__slab_owner(const struct verso_slab *slab, size_t block)
@@ -235,12 +249,13 @@ static inline void verso__slab_unlock(struct verso_slab *slab)
 
 /* ---- alloc.c ----------------------------------------------------------------------------------------------------- */
 
-extern _Atomic uint64_t verso__slab_none; /* a word without free objects */
+extern _Atomic uint64_t verso__slab_none;           /* a word without free objects */
+extern struct verso__slab_cache verso__slab_nobody; /* the owner of empty blocks: no thread's */
 
 /* A free object, its bit taken; NULL, with the record filled. */
 void *verso__slab_take(struct verso__slab_cache *cache);
 
-/* An object is free again; @generation as verso__slab_retire(). VERSO_E_STALE when it was. No record. */
+/* An object is free again; @generation as verso__slab_retire(). VERSO_E_STALE when it was, with the record filled. */
 int verso__slab_release(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation);
 
 /* ---- block.c: lists, and memory from the kernel and back ----------------------------------------------------------- */
@@ -251,8 +266,8 @@ void verso__slab_unlist(struct verso__slab_cache *cache, size_t index);
 /* Whether all objects of a block are free. */
 bool verso__slab_block_is_free(const struct verso_slab *slab, const struct verso__slab_block *block);
 
-/* The summary and whole words, from the bits. */
-void verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block);
+/* Which words have some, which are whole, from the bits. Whether any has some. */
+bool verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block);
 
 /* An empty block, now the cache's and listed: one that was kept, one without memory, or a new one. A record on failure. */
 int verso__slab_block_get(struct verso__slab_cache *cache, bool only_warm);
@@ -287,18 +302,18 @@ void verso__slab_caches_close(struct verso_slab *slab);
 int verso__slab_enroll(struct verso_slab *slab);
 void verso__slab_leave(struct verso_slab *slab);
 
+/* SHARED: the calling thread's cache, where it is looked for first. NULL: it may be elsewhere, or not be. */
+static inline struct verso__slab_cache *verso__slab_guess(const struct verso_slab *slab)
+{
+    size_t slot = verso__slab_slot(verso__slab_thread());
+    struct verso__slab_cache *cache = atomic_load_explicit(&slab->table[slot], memory_order_acquire);
+
+    return cache && verso__slab_is_mine(cache) ? cache : NULL;
+}
+
 static inline struct verso__slab_cache *verso__slab_cache_of_thread(struct verso_slab *slab)
 {
-    struct verso__slab_cache *cache;
-    uintptr_t thread;
-
-    if (!slab->is_shared)
-        return slab->only;
-    thread = verso__slab_thread();
-    cache = atomic_load_explicit(&slab->table[verso__slab_slot(thread)], memory_order_acquire);
-    if (cache && atomic_load_explicit(&cache->thread, memory_order_relaxed) == thread)
-        return cache;
-    return verso__slab_enter(slab);
+    return slab->only ? slab->only : verso__slab_enter(slab);
 }
 
 /* ---- check.c: what is done with an object beyond handing it out ---------------------------------------------------- */

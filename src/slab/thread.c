@@ -210,10 +210,9 @@ static void restore_block(struct verso_slab *slab, size_t index, struct verso__s
         verso__slab_bits_set(&remote->freed[w], 0);
     }
     verso__slab_bits_set(&remote->summary, 0);
-    verso__slab_sum_up(slab, block);
     atomic_store_explicit(&slab->owners[index], heir, memory_order_relaxed);
     block->is_listed = false;
-    if (block->summary)
+    if (verso__slab_sum_up(slab, block))
         verso__slab_list(heir, index);
 }
 
@@ -239,7 +238,7 @@ static void restore(struct verso_slab *slab)
         orphan(cache);
     }
     for (size_t i = 0; i < slab->made_bytes >> slab->block_bits; i++)
-        if (verso__slab_owner(slab, i))
+        if (verso__slab_owner(slab, i) != &verso__slab_nobody)
             restore_block(slab, i, heir);
 }
 
