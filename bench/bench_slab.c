@@ -2,8 +2,8 @@
 /*
  * bench_slab - objects of 16, 64 and 256 bytes against malloc and free of glibc, mimalloc and jemalloc.
  *
- * Each peer is reached through its own symbols, so that none takes the process's malloc over. All sides do the same with
- * an object: write a number into its first bytes when it is had, and read it when it is given back.
+ * Each peer is reached through its own symbols, so that none takes the process's malloc over. All sides do the same
+ * with an object: write a number into its first bytes when it is had, and read it when it is given back.
  */
 #include "bench.h"
 
@@ -94,7 +94,7 @@ static inline uint64_t read_number(const void *object)
 FILL(fill_slab, TAKE_SLAB, GIVE_SLAB)
 FILL(fill_peer, TAKE_PEER, GIVE_PEER)
 
-/* ---- Churn, as larson: an array of live objects, one after the other replaced -------------------------------------- */
+/* ---- Churn, as larson: an array of live objects, one after the other replaced ------------------------------------ */
 
 struct churn {
     const struct work *work;
@@ -174,7 +174,7 @@ static uint64_t churn_peer_together(void *arg)
     return churn_together(arg, churn_peer);
 }
 
-/* ---- Freed by the other thread: one takes and hands over, one gives back ------------------------------------------ */
+/* ---- Freed by the other thread: one takes and hands over, one gives back ----------------------------------------- */
 
 static struct {
     _Alignas(64) _Atomic size_t head; /* handed over so far */

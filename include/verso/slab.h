@@ -19,12 +19,12 @@
  *
  * Caveats, most bitten first:
  *   - One thread at a time, unless SHARED is asked. With SHARED any thread may free what another has allocated.
- *   - Without HANDLES, freeing an object that has been freed *and handed out again* frees it under its new owner, as with
- *     free(3). Of an object that another thread freed, the second free may only be counted (double_free_count of
+ *   - Without HANDLES, freeing an object that has been freed *and handed out again* frees it under its new owner, as
+ *     with free(3). Of an object that another thread freed, the second free may only be counted (double_free_count of
  *     verso_slab_info()). With HANDLES each second free is found by the call itself, and old handles are known as such.
  *   - Objects are not zeroed unless ZERO is asked; see pages.h for what happens when the machine is out of memory.
- *   - fork(): the child has a copy of the slab, all objects in it. SHARED: its one thread takes over what the other threads
- *     had ready. An allocation or a free that another thread was in the midst of may or may not have happened.
+ *   - fork(): the child has a copy of the slab, all objects in it. SHARED: its one thread takes over what the other
+ *     threads had ready. An allocation or a free that another thread was in the midst of may or may not have happened.
  *   - A thread that ends leaves what it had ready to the threads that go on; its objects stay.
  */
 #ifndef VERSO_SLAB_H
@@ -43,8 +43,8 @@ enum verso_slab_flags {
     VERSO_SLAB_ZERO = 1 << 1,   /* objects are zeros when they are handed out */
     VERSO_SLAB_HANDLES =
         1 << 2, /* a generation for each object: handles, and every second free is found. 4 bytes each */
-    /* For debugging; brings HANDLES with it. Freed objects are filled, and looked at before they are handed out again: who
-     * wrote to one in between is found. */
+    /* For debugging; brings HANDLES with it. Freed objects are filled, and looked at before they are handed out again:
+     * who wrote to one in between is found. */
     VERSO_SLAB_CHECK = 1 << 3,
     VERSO_SLAB_GUARD = 1 << 4, /* a guard page behind each block: what runs over a block's end is SIGSEGV */
     VERSO_SLAB_HUGE = 1 << 5,  /* transparent huge pages where they can be had */
@@ -53,8 +53,8 @@ enum verso_slab_flags {
 /* What is wanted. Start from VERSO_SLAB_OPTIONS_INIT; 0 always means "the default". */
 struct verso_slab_options {
     size_t struct_bytes; /* set by the INIT macro; lets this struct grow */
-    /* A power of two that every object's address is a multiple of; 0: what a type of that size can need: the largest power
-     * of two that divides object_bytes, at most 16. */
+    /* A power of two that every object's address is a multiple of; 0: what a type of that size can need: the largest
+     * power of two that divides object_bytes, at most 16. */
     size_t align_bytes;
     uint64_t objects_max; /* how many there may be at once, rounded up to whole blocks; 0: 64 GiB of addresses (32-bit
                               systems: 256 MiB), at most 2^32 objects */
@@ -75,9 +75,9 @@ struct verso_slab_options {
  * @object_bytes: of one object
  *
  * Owns:    you own *out_slab until verso_slab_close(); every object's address is invalid afterwards.
- * Errors:  VERSO_E_RANGE (0 bytes); VERSO_E_OVERFLOW (objects of that size, or that many, do not fit in an address space;
- *          HANDLES: more than 2^32); VERSO_E_OPTIONS (unknown flags, an alignment that is no power of two, a name that the
- *          kernel would not show); -ENOMEM (the hint says which limit). close: none.
+ * Errors:  VERSO_E_RANGE (0 bytes); VERSO_E_OVERFLOW (objects of that size, or that many, do not fit in an address
+ *          space; HANDLES: more than 2^32); VERSO_E_OPTIONS (unknown flags, an alignment that is no power of two, a
+ *          name that the kernel would not show); -ENOMEM (the hint says which limit). close: none.
  * Threads: any; close when no other thread uses it.
  */
 VERSO_API VERSO_MUST_CHECK int verso_slab_open(size_t object_bytes, const struct verso_slab_options *options,
@@ -87,13 +87,13 @@ VERSO_API void verso_slab_close(struct verso_slab *slab);
 /**
  * verso_slab_alloc() - an object
  *
- * A few instructions; once in 64 objects a few more; once in a block (64 KiB, or eight objects) a new block is looked for,
- * and the kernel may be asked for memory.
+ * A few instructions; once in 64 objects a few more; once in a block (64 KiB, or eight objects) a new block is looked
+ * for, and the kernel may be asked for memory.
  *
  * Owns:    you own the object until verso_slab_free() or verso_slab_close().
  * Errors:  NULL, with verso_error_last(): VERSO_E_SPAN (objects_max are live); -ENOMEM (the hint says which limit);
- *          -EAGAIN (SHARED: 4,096 threads use it); VERSO_E_OVERWRITTEN (CHECK: the object that was next has been written
- *          to since it was freed; it is set aside, ask again for another).
+ *          -EAGAIN (SHARED: 4,096 threads use it); VERSO_E_OVERWRITTEN (CHECK: the object that was next has been
+ *          written to since it was freed; it is set aside, ask again for another).
  * Threads: one at a time; with SHARED any.
  * Source:  `./dev bench slab`.
  */
@@ -102,14 +102,14 @@ VERSO_API VERSO_MUST_CHECK void *verso_slab_alloc(struct verso_slab *slab);
 /**
  * verso_slab_free() - give an object back; takes NULL
  *
- * Errors:  VERSO_E_FOREIGN (not the first byte of an object of this slab); VERSO_E_STALE (it is free already). The slab is
- *          whole afterwards: nothing has been freed.
+ * Errors:  VERSO_E_FOREIGN (not the first byte of an object of this slab); VERSO_E_STALE (it is free already). The
+ *          slab is whole afterwards: nothing has been freed.
  * Threads: one at a time; with SHARED any, the one that allocated it or another. What the caller wrote into the object
  *          is done before anybody can be handed it again.
  */
 VERSO_API int verso_slab_free(struct verso_slab *slab, void *object);
 
-/* ---- Handles: with HANDLES or CHECK -------------------------------------------------------------------------------- */
+/* ---- Handles: with HANDLES or CHECK ------------------------------------------------------------------------------ */
 
 /* Which object, and which of those that have lived at its place. All zeros is nobody's. A handle can be kept, sent and
  * compared; after 2^31 objects at one place the generations begin again. */
@@ -143,7 +143,7 @@ VERSO_API void *verso_slab_get(struct verso_slab *slab, struct verso_slab_handle
  */
 VERSO_API int verso_slab_free_handle(struct verso_slab *slab, struct verso_slab_handle handle);
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------- */
+/* ---- All of them ------------------------------------------------------------------------------------------------- */
 
 /**
  * verso_slab_next() - the live objects, one after the other, by address

@@ -24,14 +24,9 @@ static inline void *take_lowest(struct verso__slab_cache *cache, _Atomic uint64_
     return cache->base + (unsigned)__builtin_ctzll(bits) * stride;
 }
 
-static inline _Atomic uint64_t *word_of(const struct verso__slab_cache *cache)
-{
-    return atomic_load_explicit(&cache->word, memory_order_relaxed);
-}
-
 static inline void use_word(struct verso__slab_cache *cache, _Atomic uint64_t *word, unsigned char *base)
 {
-    atomic_store_explicit(&cache->word, word, memory_order_relaxed);
+    cache->word = word;
     cache->base = base;
 }
 
@@ -110,7 +105,7 @@ static void *take_searching(struct verso__slab_cache *cache)
 
 __attribute__((noinline)) void *verso__slab_take(struct verso__slab_cache *cache)
 {
-    _Atomic uint64_t *word = word_of(cache);
+    _Atomic uint64_t *word = cache->word;
     uint64_t bits = verso__slab_bits(word);
     struct verso__slab_place place = { 0, 0 };
 
@@ -142,14 +137,14 @@ void *verso_slab_alloc(struct verso_slab *slab)
         if (__builtin_expect(!cache, 0))
             return alloc_carefully(slab);
     }
-    word = word_of(cache);
+    word = cache->word;
     bits = verso__slab_bits(word);
     if (__builtin_expect(!is_common(bits), 0))
         return verso__slab_take(cache);
     return take_lowest(cache, word, bits, slab->stride_bytes);
 }
 
-/* ---- Giving back; what is rare ends in calls, so that the common way saves no registers ------------------------------ */
+/* ---- Giving back; what is rare ends in calls, so that the common way saves no registers -------------------------- */
 
 /* A block becomes listed again; or all of a word's objects are free now. A block that has nothing else goes, unless it
  * is all that the cache has. Where all this is comes from the object again: the common way need not keep it. */
@@ -202,17 +197,16 @@ int verso__slab_release(struct verso_slab *slab, struct verso__slab_place place,
 {
     unsigned char *object = verso__slab_address(slab, place);
     uint64_t full = place.object / VERSO__SLAB_WORD_OBJECTS < slab->whole_word_count ? UINT64_MAX : slab->last_mask;
-    struct verso__slab_cache *owner = slab->only;
+    struct verso__slab_cache *owner;
 
     if (slab->care && verso__slab_retire(slab, place, generation) < 0)
         return stale(slab, object);
-    if (!owner)
-        owner = verso__slab_owner(slab, place.block);
-    if (owner == slab->only || verso__slab_is_mine(owner))
-        return give(slab, owner, place, object, full);
-    if (owner == &verso__slab_nobody || verso__slab_give_remote(slab, place) < 0)
+    owner = verso__slab_owner(slab, place.block);
+    if (owner == &verso__slab_nobody)
         return stale(slab, object);
-    return 0;
+    if (slab->only || verso__slab_is_mine(owner))
+        return give(slab, owner, place, object, full);
+    return verso__slab_give_remote(slab, place) < 0 ? stale(slab, object) : 0;
 }
 
 /* Objects of a word that their block does not fill, those that need care, those of other threads, and what is none. */

@@ -232,7 +232,7 @@ void verso__slab_block_put(struct verso__slab_cache *cache, size_t index)
     struct verso__slab_place place;
 
     if (cache->base && verso__slab_locate(slab, cache->base, &place) && place.block == index) {
-        atomic_store_explicit(&cache->word, &verso__slab_none, memory_order_relaxed);
+        cache->word = &verso__slab_none;
         cache->base = NULL;
     }
     verso__slab_unlist(cache, index);

@@ -2,8 +2,8 @@
 /*
  * check - what is done with an object beyond handing it out: generations, fill patterns, zeros, ASan's shadow.
  *
- * A generation is odd while the object lives. Freeing makes it even by one compare-and-swap, so of two that free the same
- * object, in whatever threads, one is told.
+ * A generation is odd while the object lives. Freeing makes it even by one compare-and-swap, so of two that free the
+ * same object, in whatever threads, one is told.
  */
 #include "slab/slab.h"
 

@@ -13,13 +13,13 @@
  * lists, which word a thread takes from) only says where to look, may say too much, and can be made anew from the bits:
  * that is what happens after fork().
  *
- * A free makes its word the one to take from next, so what was given back last, and is warm, is handed out first; and no
- * branch of the common way depends on how the free objects lie, which is what a churn of random frees costs others.
+ * A free makes its word the one to take from next, so what was given back last, and is warm, is handed out first; and
+ * no branch of the common way depends on how the free objects lie, which is what a churn of random frees costs others.
  *
  * SHARED: each block belongs to one thread's cache, which alone changes free[]. Who frees an object of another's block
- * sets its bit in freed[], on cache lines apart; the first to do so puts the block on its owner's stack of pending ones,
- * and the owner, when it has nothing left, fetches them with one exchange a word. Only who took a block from such a stack
- * may fetch, so it is never on two.
+ * sets its bit in freed[], on cache lines apart; the first to do so puts the block on its owner's stack of pending
+ * ones, and the owner, when it has nothing left, fetches them with one exchange a word. Only who took a block from
+ * such a stack may fetch, so it is never on two.
  */
 #ifndef VERSO_SRC_SLAB_H
 #define VERSO_SRC_SLAB_H
@@ -258,7 +258,7 @@ void *verso__slab_take(struct verso__slab_cache *cache);
 /* An object is free again; @generation as verso__slab_retire(). VERSO_E_STALE when it was, with the record filled. */
 int verso__slab_release(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation);
 
-/* ---- block.c: lists, and memory from the kernel and back ----------------------------------------------------------- */
+/* ---- block.c: lists, and memory from the kernel and back --------------------------------------------------------- */
 
 void verso__slab_list(struct verso__slab_cache *cache, size_t index);
 void verso__slab_unlist(struct verso__slab_cache *cache, size_t index);
@@ -269,7 +269,8 @@ bool verso__slab_block_is_free(const struct verso_slab *slab, const struct verso
 /* Which words have some, which are whole, from the bits. Whether any has some. */
 bool verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block);
 
-/* An empty block, now the cache's and listed: one that was kept, one without memory, or a new one. A record on failure. */
+/* An empty block, now the cache's and listed: one that was kept, one without memory, or a new one. A record on
+ * failure. */
 int verso__slab_block_get(struct verso__slab_cache *cache, bool only_warm);
 
 /* A block all of whose objects are free: nobody's from now on. */
@@ -278,7 +279,7 @@ void verso__slab_block_put(struct verso__slab_cache *cache, size_t index);
 /* Gives the memory of all empty blocks back; the lock is held. Bare code. */
 int verso__slab_block_strip(struct verso_slab *slab);
 
-/* ---- remote.c: what others freed; the caches of threads ------------------------------------------------------------ */
+/* ---- remote.c: what others freed; the caches of threads ---------------------------------------------------------- */
 
 /* Sets an object's bit for its block's owner to fetch. VERSO_E_STALE when it is set. No record. */
 int verso__slab_give_remote(struct verso_slab *slab, struct verso__slab_place place);
@@ -316,7 +317,7 @@ static inline struct verso__slab_cache *verso__slab_cache_of_thread(struct verso
     return slab->only ? slab->only : verso__slab_enter(slab);
 }
 
-/* ---- check.c: what is done with an object beyond handing it out ---------------------------------------------------- */
+/* ---- check.c: what is done with an object beyond handing it out -------------------------------------------------- */
 
 /* Before it is handed out, its bit taken. NULL, with the record filled: it is set aside. */
 void *verso__slab_prepare(struct verso_slab *slab, void *object);

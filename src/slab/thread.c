@@ -2,9 +2,9 @@
 /*
  * thread - who is here: a cache for each thread that uses a SHARED slab, its end, and fork().
  *
- * A thread is known by its thread pointer, hashed into a table of the slab; no thread-local storage is read on the common
- * way, which in a shared library is a call. An entry that has been filled is never emptied, only reused, so that whoever
- * looks for his own entry behind it goes on looking.
+ * A thread is known by its thread pointer, hashed into a table of the slab; no thread-local storage is read on the
+ * common way, which in a shared library is a call. An entry that has been filled is never emptied, only reused, so
+ * that whoever looks for his own entry behind it goes on looking.
  *
  * Locks, in the order of taking: all, a slab's, that of pages.
  */
@@ -26,7 +26,7 @@ static int key_error;
 
 static void drop_word(struct verso__slab_cache *cache)
 {
-    atomic_store_explicit(&cache->word, &verso__slab_none, memory_order_relaxed);
+    cache->word = &verso__slab_none;
     cache->base = NULL;
 }
 
@@ -217,8 +217,8 @@ static void restore_block(struct verso_slab *slab, size_t index, struct verso__s
 }
 
 /*
- * The one thread of the child becomes the owner of all blocks that had one. The locks are held since before the fork, so
- * what they are over is whole; what is not, is made anew from the bits.
+ * The one thread of the child becomes the owner of all blocks that had one. The locks are held since before the fork,
+ * so what they are over is whole; what is not, is made anew from the bits.
  */
 static void restore(struct verso_slab *slab)
 {
