@@ -217,7 +217,7 @@ enum verso_clone_track_method {
      * written, a page answers a system call that would store there (read(2) into it) with -EFAULT: see
      * verso_clone_track_touch(). Not for a thread's stack; not under mprotect(2), signals blocked, or a handler of
      * another's over ours that passes nothing on. Pages that are dropped (MADV_DONTNEED) are not told, nor stores to
-     * what was mapped anew in their place.
+     * what was mapped anew in their place; the end of tracking gives that the access that was there before.
      */
     VERSO_CLONE_TRACK_FAULTS = 2,
 };
@@ -245,7 +245,12 @@ enum verso_clone_track_method {
 VERSO_API VERSO_MUST_CHECK int verso_clone_track_begin(void *address, uint64_t bytes, unsigned method,
                                                        struct verso_clone_track **out_track);
 
-/** verso_clone_track_end() - track no longer. Takes NULL; cannot fail. Other threads may go on storing. */
+/**
+ * verso_clone_track_end() - track no longer
+ *
+ * Takes NULL; cannot fail. Other threads may go on storing. A child of fork() ends what it inherited as well; by FAULTS
+ * it must, before it can begin its own there.
+ */
 VERSO_API void verso_clone_track_end(struct verso_clone_track *track);
 
 /**

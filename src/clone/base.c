@@ -229,8 +229,8 @@ int verso_clone_base_make(uint64_t bytes, unsigned flags, struct verso_clone_bas
     if (r < 0)
         return verso__fail(r, r == VERSO_E_OPTIONS ? "flags" : "length", NULL);
     r = make_file(bytes, &fd);
-    if (r < 0)
-        return verso__fail(r == -ENOSYS ? VERSO_E_UNSUPPORTED : r, "memory file", NULL);
+    if (r < 0) /* -EINVAL: files of memory, but no seals */
+        return verso__fail(r == -ENOSYS || r == -EINVAL ? VERSO_E_UNSUPPORTED : r, "memory file", NULL);
     base = base_new(fd, "", flags);
     if (!base)
         return verso__fail(-ENOMEM, "allocate", NULL);

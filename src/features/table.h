@@ -48,8 +48,8 @@
       "names for memory without a file, in /proc/PID/maps", \
       "such memory has no name in /proc/PID/maps; `verso maps` shows it as anonymous") \
     N("memfd seals", "Linux 3.17", \
-      "copies of files that nobody can change (VERSO_MAP_COPY)", \
-      "VERSO_MAP_COPY answers VERSO_E_UNSUPPORTED") \
+      "copies of files that nobody can change (VERSO_MAP_COPY); memory to clone", \
+      "VERSO_MAP_COPY and verso_clone_base_make() answer VERSO_E_UNSUPPORTED") \
     X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
       "shared memory that only its maker may write (verso_clone_base_freeze); code with a view for writing and one for running", \
       "VERSO_CLONE_FROZEN_FOR_OTHERS answers VERSO_E_UNSUPPORTED; code gets one view that is toggled; verso_code_info() says so") \

@@ -305,6 +305,27 @@ static void test_too_many_mappings_tell_too_much(void **state)
     verso_clone_base_close(base);
 }
 
+/* Access first, then the bit: with the bit set before, a take in between would close the page and forget it. */
+static void test_a_page_that_can_not_be_opened_is_not_written(void **state)
+{
+    struct verso_clone_base *base;
+    struct verso_clone *clone = written(&base);
+    struct verso_clone_track *track = track_of(clone, VERSO_CLONE_TRACK_FAULTS);
+    uint64_t bytes;
+
+    (void)state;
+    fake_fail_call("protect", -EACCES, 1);
+    assert_fails_in(verso_clone_track_touch(track, 0, 1), -EACCES, "mprotect");
+    assert_ok(verso_clone_track_look(track, &bytes));
+    assert_true(bytes == 0);
+    assert_ok(verso_clone_track_touch(track, 0, 1));
+    assert_ok(verso_clone_track_look(track, &bytes));
+    assert_true(bytes == page);
+    verso_clone_track_end(track);
+    verso_clone_close(clone);
+    verso_clone_base_close(base);
+}
+
 static void test_allocating_where_there_is_no_such_call(void **state)
 {
     struct verso_clone_base *base;
@@ -359,6 +380,7 @@ int main(void)
         cmocka_unit_test_teardown(test_a_kernel_that_must_be_asked_twice, calm),
         cmocka_unit_test_teardown(test_too_many_mappings_tell_too_much, calm),
         cmocka_unit_test_teardown(test_a_descriptor_that_can_not_be_opened_anew, calm),
+        cmocka_unit_test_teardown(test_a_page_that_can_not_be_opened_is_not_written, calm),
         cmocka_unit_test_teardown(test_allocating_where_there_is_no_such_call, calm),
     };
 
