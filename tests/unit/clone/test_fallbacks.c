@@ -68,9 +68,33 @@ static void test_pagemap_of_a_tracked_clone(void **state)
     fake_fail_call("private_scan", -ENOTTY, UINT_MAX);
     check_own(clone, VERSO_CLONE_SOURCE_PAGEMAP);
     fake_reset();
+    check_own(clone, VERSO_CLONE_SOURCE_SCAN);
     verso_clone_track_end(track);
     verso_clone_close(clone);
     verso_clone_base_close(base);
+}
+
+static void test_a_mark_that_can_not_be_told_from_a_page(void **state)
+{
+    struct verso_clone_track *track = NULL;
+    struct verso_clone_base *base;
+    struct verso_clone *clone;
+    int r;
+
+    (void)state;
+    assert_ok(verso_clone_base_make(PAGES * page, 0, &base));
+    assert_ok(verso_clone_open(base, 0, 0, &clone));
+    r = verso_clone_track_begin(verso_clone_data(clone), PAGES * page, VERSO_CLONE_TRACK_KERNEL, &track);
+    if (r == 0) {
+        fake_fail_call("populate", -ENOMEM, 1);
+        assert_fails_in(verso_clone_look(clone, NULL), -ENOMEM, "look");
+        assert_ok(verso_clone_look(clone, NULL));
+    }
+    verso_clone_track_end(track);
+    verso_clone_close(clone);
+    verso_clone_base_close(base);
+    if (r < 0)
+        skip_because("no userfaultfd with asynchronous write-protection here");
 }
 
 static void test_comparing(void **state)
@@ -371,6 +395,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         cmocka_unit_test_teardown(test_pagemap_word_by_word, calm),
         cmocka_unit_test_teardown(test_pagemap_of_a_tracked_clone, calm),
+        cmocka_unit_test_teardown(test_a_mark_that_can_not_be_told_from_a_page, calm),
         cmocka_unit_test_teardown(test_comparing, calm),
         cmocka_unit_test_teardown(test_a_full_disk_in_the_middle_of_a_merge, calm),
         cmocka_unit_test_teardown(test_refusals_lead_to_faults, calm),

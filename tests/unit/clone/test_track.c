@@ -485,6 +485,66 @@ static void test_unmapped_under_a_track(void **state)
     everywhere(gone);
 }
 
+/* What lies behind the hole must be writable again. */
+static void ended_around_a_hole(unsigned char *memory, struct verso_clone_track *track, unsigned method)
+{
+    struct verso_clone_track *again;
+
+    verso_clone_track_end(track);
+    assert_ok(verso_clone_track_begin(memory, PAGES * page, method, &again));
+    assert_int_equal(munmap(memory + 3 * page, page), 0);
+    verso_clone_track_end(again);
+    memory[0] = memory[9 * page] = 1;
+}
+
+static void test_ended_around_a_hole(void **state)
+{
+    (void)state;
+    for (unsigned method = VERSO_CLONE_TRACK_KERNEL; method <= VERSO_CLONE_TRACK_FAULTS; method++) {
+        unsigned char *memory = memory_of(&subjects[0]);
+        struct verso_clone_track *track = tracked(memory, PAGES * page, method);
+
+        if (track)
+            ended_around_a_hole(memory, track, method);
+        forget(memory);
+    }
+}
+
+static struct sigaction beneath;
+static unsigned char *late_page;
+
+static void comes_late(int number, siginfo_t *info, void *context)
+{
+    (void)mprotect(late_page, page, PROT_READ | PROT_WRITE);
+    beneath.sa_sigaction(number, info, context);
+}
+
+/* A store that met a read-only page, and whose signal is delivered when its tracking has ended already. */
+static int store_late(void *arg)
+{
+    struct sigaction action = { .sa_sigaction = comes_late, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    struct verso_clone_track *track;
+
+    late_page = arg;
+    (void)signal(SIGSEGV, SIG_DFL);
+    if (verso_clone_track_begin(late_page, page, VERSO_CLONE_TRACK_FAULTS, &track) < 0)
+        return 1;
+    verso_clone_track_end(track);
+    if (mprotect(late_page, page, PROT_READ) < 0 || sigaction(SIGSEGV, &action, &beneath) < 0)
+        return 2;
+    *(volatile unsigned char *)late_page = 1;
+    return 0;
+}
+
+static void test_a_fault_that_comes_late(void **state)
+{
+    unsigned char *memory = memory_of(&subjects[0]);
+
+    (void)state;
+    assert_int_equal(support_child(store_late, memory), 0);
+    forget(memory);
+}
+
 static void moved(unsigned char *memory, struct verso_clone_track *track, unsigned method)
 {
     void *room = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -675,6 +735,8 @@ int main(void)
         cmocka_unit_test(test_one_track_a_place),
         cmocka_unit_test(test_both_methods_over_one_place),
         cmocka_unit_test(test_unmapped_under_a_track),
+        cmocka_unit_test(test_ended_around_a_hole),
+        cmocka_unit_test(test_a_fault_that_comes_late),
         cmocka_unit_test(test_moved_away),
         cmocka_unit_test(test_a_child_is_not_tracked),
         cmocka_unit_test(test_the_end_does_not_wait_for_children),

@@ -173,12 +173,37 @@ static void test_ending_under_writers(void **state)
     assert_int_equal(munmap(memory, PAGES * page), 0);
 }
 
+static int end_in_a_child(void *arg)
+{
+    (void)alarm(60);            /* a child that hangs must not outlive the test */
+    verso_clone_track_end(arg); /* must not wait for handlers of threads that this process does not have */
+    return 0;
+}
+
+static void test_forking_under_writers(void **state)
+{
+    unsigned char *memory = new_memory(MAP_PRIVATE);
+    struct verso_clone_track *track = tracked(memory, VERSO_CLONE_TRACK_FAULTS);
+    struct writer writers[WRITERS];
+
+    (void)state;
+    start(writers, memory, PAGES);
+    for (unsigned i = 0; i < TAKES / 4; i++) {
+        assert_ok(verso_clone_track_take(track, NULL));
+        assert_int_equal(support_child(end_in_a_child, track), 0);
+    }
+    join(writers);
+    verso_clone_track_end(track);
+    assert_int_equal(munmap(memory, PAGES * page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_by_the_kernel),
         cmocka_unit_test(test_by_faults),
         cmocka_unit_test(test_ending_under_writers),
+        cmocka_unit_test(test_forking_under_writers),
     };
 
     page = verso_page_bytes();
