@@ -4,6 +4,7 @@
 
 #include "ring/ring.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -167,12 +168,51 @@ static void test_a_child_has_no_data(void **state)
     verso_ring_close(ring);
 }
 
+/* ---- Two producers ---- */
+
+static void *produce(void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        if (verso_ring_write(arg, "12345678", 8) < 0)
+            break;
+    return NULL;
+}
+
+static int two_producers(void *arg)
+{
+    struct verso_ring *ring;
+    pthread_t other;
+
+    (void)arg;
+    EXPECT(freopen("/dev/null", "w", stderr)); /* the report */
+    EXPECT(verso_ring_open(1, NULL, &ring) == 0);
+    EXPECT(pthread_create(&other, NULL, produce, ring) == 0);
+    (void)produce(ring);
+    (void)pthread_join(other, NULL);
+    verso_ring_close(ring);
+    return 0;
+}
+
+/* Nothing tells of them in time; but this does, as ring.h says, which is why a side's own fields are plain. */
+static void test_two_producers_are_reported(void **state)
+{
+    const int reported = 66;
+    int status;
+
+    (void)state;
+    if (!support_is_tsan())
+        skip_because("needs ThreadSanitizer");
+    status = support_child(two_producers, NULL);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), reported);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_more_than_held),      cmocka_unit_test(test_a_failure_keeps_what_is_held),
         cmocka_unit_test(test_no_arguments),        cmocka_unit_test(test_a_child_has_no_ring),
-        cmocka_unit_test(test_a_child_has_no_data),
+        cmocka_unit_test(test_a_child_has_no_data), cmocka_unit_test(test_two_producers_are_reported),
     };
 
     return run_test_list(list);
