@@ -123,6 +123,19 @@ static void test_what_a_guard_survives(void **state)
     assert_int_equal(munmap(memory, 4 * page), 0);
 }
 
+/* Why pages.h promises a child no guards in memory that is wiped for it. */
+static void test_wiping_for_a_child_takes_guards(void **state)
+{
+    size_t page = page_bytes();
+    unsigned char *memory = guarded_pages(-1);
+
+    (void)state;
+    assert_int_equal(madvise(memory, 4 * page, MADV_WIPEONFORK), 0);
+    assert_int_equal(support_child(load, memory + 2 * page), 0);
+    assert_false(dies(memory + page));
+    assert_int_equal(munmap(memory, 4 * page), 0);
+}
+
 static void test_a_guard_moves_along(void **state)
 {
     size_t page = page_bytes();
@@ -199,9 +212,13 @@ static void test_a_move_leaves_a_hole(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        cmocka_unit_test(test_what_is_charged),         cmocka_unit_test(test_what_a_guard_survives),
-        cmocka_unit_test(test_a_guard_moves_along),     cmocka_unit_test(test_guards_and_what_brings_pages_in),
-        cmocka_unit_test(test_a_guard_empties_no_file), cmocka_unit_test(test_advice_of_no_bytes),
+        cmocka_unit_test(test_what_is_charged),
+        cmocka_unit_test(test_what_a_guard_survives),
+        cmocka_unit_test(test_wiping_for_a_child_takes_guards),
+        cmocka_unit_test(test_a_guard_moves_along),
+        cmocka_unit_test(test_guards_and_what_brings_pages_in),
+        cmocka_unit_test(test_a_guard_empties_no_file),
+        cmocka_unit_test(test_advice_of_no_bytes),
         cmocka_unit_test(test_a_move_leaves_a_hole),
     };
 
