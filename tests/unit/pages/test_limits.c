@@ -204,9 +204,9 @@ static bool set_overcommit(char mode)
 }
 
 /*
- * The machine's setting is changed for as long as a child needs to be refused: some milliseconds, in which signals wait.
- * Whatever becomes of the child, it is put back. Other processes may see allocations refused meanwhile, so this is tried
- * only where there is much to promise.
+ * The machine's setting is changed for as long as a child needs to be refused: some milliseconds, in which signals
+ * wait. Whatever becomes of the child, it is put back. Other processes may see allocations refused meanwhile, so this
+ * is tried only where there is much to promise.
  */
 static void in_mode(char mode, int (*function)(void *arg), void *arg)
 {
