@@ -213,20 +213,18 @@ static uint64_t grow_arena(void *arg)
 {
     struct work *work = arg;
     struct verso_arena_mark mark = verso_arena_mark(work->arena);
-    uint64_t *items = NULL, sum;
-    size_t room = 0;
+    size_t room = 8, count = 0;
+    uint64_t *items = verso_arena_new(work->arena, uint64_t, room), sum;
 
-    for (size_t count = 0; count < ARRAY_ITEMS; count++) {
-        if (count == room) {
-            size_t more = room ? 2 * room : 8;
-
-            items = verso_arena_renew(work->arena, uint64_t, items, room, more);
-            if (!items)
-                abort();
-            room = more;
-        }
+    while (items && count < ARRAY_ITEMS) {
         items[count] = count;
+        if (++count == room) {
+            items = verso_arena_renew(work->arena, uint64_t, items, room, 2 * room);
+            room *= 2;
+        }
     }
+    if (!items)
+        abort();
     sum = items[0] + items[ARRAY_ITEMS / 2] + items[ARRAY_ITEMS - 1];
     if (verso_arena_release(work->arena, mark) < 0)
         abort();
@@ -236,20 +234,18 @@ static uint64_t grow_arena(void *arg)
 static uint64_t grow_peer(void *arg)
 {
     struct work *work = arg;
-    uint64_t *items = NULL, sum;
-    size_t room = 0;
+    size_t room = 8, count = 0;
+    uint64_t *items = work->peer->allocate_zero(room, sizeof(*items)), sum;
 
-    for (size_t count = 0; count < ARRAY_ITEMS; count++) {
-        if (count == room) {
-            size_t more = room ? 2 * room : 8;
-
-            items = work->peer->reallocate(items, more * sizeof(*items));
-            if (!items)
-                abort();
-            room = more;
-        }
+    while (items && count < ARRAY_ITEMS) {
         items[count] = count;
+        if (++count == room) {
+            items = work->peer->reallocate(items, 2 * room * sizeof(*items));
+            room *= 2;
+        }
     }
+    if (!items)
+        abort();
     sum = items[0] + items[ARRAY_ITEMS / 2] + items[ARRAY_ITEMS - 1];
     work->peer->release(items);
     return sum;

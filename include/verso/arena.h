@@ -68,9 +68,9 @@ struct verso_arena_options {
      * and all. NULL: one of its own. reserve_bytes, name and flags are for its own only. */
     struct verso_pages *pages;
     const char *name; /* shown in /proc/PID/maps and in errors; rules as in pages.h; NULL: "arena" */
-    /* Guards that find overruns and uses after release, where they happen, by SIGSEGV. 1: behind every block stands a
-     * guard page, and what is released faults (the electric fence; at least two pages a block). N: one block of N,
-     * chosen at random, for programs in use. 0: none but at the ends. */
+    /* Guards that find mistakes where they happen, by SIGSEGV. 1: behind every block stands a guard page, and what is
+     * released faults (the electric fence; at least two pages a block). N: behind one block of N, chosen at random:
+     * overruns only, for programs in use. 0: none but at the ends. */
     unsigned guard_one_in;
     unsigned flags; /* enum verso_arena_flags */
 };
@@ -197,12 +197,12 @@ struct verso_arena_mark {
  * for the innermost 64 levels, whatever has happened since; deeper ones are told from their place alone. A mark that is
  * never released costs its level until an outer one is, or reset.
  *
- * Memory stays committed for what comes next, except where guards stood: that is given back and faults until handed out
- * again. An arena whose every block is guarded goes on behind what was released while it has used less than half of
- * its span, so that stale pointers go on faulting.
+ * Memory stays committed for what comes next. Only an arena whose every block is guarded gives it back, so that
+ * released blocks fault; and it goes on behind them while it has used less than half of its span, so that they go on
+ * faulting.
  *
  * Errors:  release: VERSO_E_RANGE (the mark is of another arena, has been released, or an outer one has); with guards
- *          -ENOMEM, -EPERM as verso_pages_decommit(). Nothing is released then, and it may be tried again.
+ *          -ENOMEM, -EPERM as verso_pages_decommit(), _unguard(). Nothing is released then; it may be tried again.
  * Threads: one at a time.
  */
 VERSO_API struct verso_arena_mark verso_arena_mark(struct verso_arena *arena);
@@ -221,9 +221,9 @@ enum verso_arena_memory {
  * @keep_bytes: so much memory stays in any case, rounded up to whole pages
  * @memory:     what becomes of the rest
  *
- * Errors:  VERSO_E_OPTIONS (no such enum verso_arena_memory; nothing is taken back); with a @memory other than KEEP, or
- *          with guards, -errno as verso_pages_advise() and verso_pages_decommit(): the blocks are taken back all the
- *          same, unless guards stood among them. It may be tried again.
+ * Errors:  VERSO_E_OPTIONS (no such enum verso_arena_memory; nothing is taken back); with a @memory other than KEEP,
+ *          -errno as verso_pages_advise() and verso_pages_decommit(): the blocks are taken back all the same; with
+ *          guards, -errno as verso_arena_release(): they are not. It may be tried again.
  * Threads: one at a time.
  * Source:  madvise(2); cost in `./dev bench arena`.
  */

@@ -5,8 +5,8 @@
  *      marks   [0] 7   [1] 9   [2] 12      the serial of the mark that stands at each level; three stand
  *                               ^ mark 12 may be released; 10 was released, or a mark around it was: it isn't here
  *
- * Where guards stand, memory can't be handed out again as it is: what lies above is decommitted, guards and all, and
- * faults until it is committed again.
+ * Guards among what is taken back must go before it is handed out again. Where every block has one, the memory goes
+ * with them, so that it faults; where some have, it stays, since programs in use shall not pay for new pages.
  */
 #include "arena/arena.h"
 #include "base/sums.h"
@@ -30,31 +30,44 @@ static bool stands(const struct verso__arena *arena, const struct verso_arena_ma
     return mark->depth >= VERSO__ARENA_MARKS || arena->marks[mark->depth] == mark->serial;
 }
 
-/* Where to go on after a release down to @start, which is free. */
+/* Where an arena whose every block is guarded goes on after a release down to @start. */
 static unsigned char *restart(const struct verso__arena *arena, unsigned char *start)
 {
     size_t used = (size_t)(arena->head.next - arena->data), span = (size_t)(arena->limit - arena->data);
 
-    return arena->guard_one_in == 1 && used < span / 2 ? arena->head.next : start;
+    return used < span / 2 ? arena->head.next : start;
 }
 
-/* Everything from @start on is free. @had_guards: some stand there. */
+/* The guards in [@page, head.next) go, and where every block has one, the memory. 0, or with the record filled. */
+static int remove_guards(struct verso__arena *arena, unsigned char *page)
+{
+    uint64_t start = (uint64_t)(page - arena->data);
+
+    if (arena->guard_one_in == 1)
+        return verso__arena_retreat(arena, page);
+    return verso_pages_unguard(arena->pages, start,
+                               (uint64_t)(verso__arena_page_up(arena, arena->head.next) - arena->data) - start);
+}
+
+/* Everything from @start on is free. @had_guards: some stand there. 0, or with the record filled, all as before. */
 static int take_back(struct verso__arena *arena, unsigned char *start, bool had_guards)
 {
     unsigned char *next = start, *page = verso__arena_page_up(arena, start);
+    bool is_gone = had_guards && arena->guard_one_in == 1;
 
     if (had_guards) {
-        int r = verso__arena_retreat(arena, page);
+        int r = remove_guards(arena, page);
 
         if (r < 0)
             return r;
-        next = restart(arena, start);
     }
+    if (is_gone)
+        next = restart(arena, start);
     verso__arena_poison(arena, start, arena->head.next < arena->frontier ? arena->head.next : arena->frontier);
     if (next > arena->frontier)
         arena->frontier = next; /* what lies between stays as it is: released */
     verso__arena_move_to(arena, next);
-    if (had_guards && arena->head.fresh > page)
+    if (is_gone && arena->head.fresh > page)
         arena->head.fresh = page;
     return 0;
 }
@@ -99,20 +112,19 @@ static int give_back(struct verso__arena *arena, unsigned char *keep, enum verso
 int verso_arena_reset(struct verso_arena *head, uint64_t keep_bytes, enum verso_arena_memory memory)
 {
     struct verso__arena *arena = verso__arena_of(head);
-    bool had_guards = arena->guards > 0;
     uint64_t keep;
     int r;
 
     if (memory < VERSO_ARENA_KEEP || memory > VERSO_ARENA_DECOMMIT)
         return verso__arena_fail(arena, VERSO_E_OPTIONS, "reset", "use a value of enum verso_arena_memory");
-    r = take_back(arena, arena->data, had_guards);
+    r = take_back(arena, arena->data, arena->guards > 0);
     if (r < 0)
         return r;
     head->blocks = 0;
     arena->guards = 0;
     arena->depth = 0;
-    if (had_guards || memory == VERSO_ARENA_KEEP || !verso__round_up(keep_bytes, arena->page_bytes, &keep) ||
-        keep >= (uint64_t)(arena->frontier - arena->data))
-        return 0; /* with guards, all is decommitted by now */
+    if (arena->guard_one_in == 1 || memory == VERSO_ARENA_KEEP ||
+        !verso__round_up(keep_bytes, arena->page_bytes, &keep) || keep >= (uint64_t)(arena->frontier - arena->data))
+        return 0; /* with a guard behind each block, all that was used is decommitted by now */
     return give_back(arena, arena->data + keep, memory);
 }
