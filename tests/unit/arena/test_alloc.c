@@ -148,7 +148,9 @@ static void test_zero_bytes(void **state)
         assert_int_equal(info_of(arena).used_bytes, 0);
         block = verso_arena_alloc(arena, 8, 8);
         assert_non_null(block);
-        assert_non_null(verso_arena_alloc_zero(arena, 0, 1));
+        nothing = verso_arena_alloc_zero(arena, 0, 1);
+        assert_non_null(nothing);
+        assert_faults(nothing);
         assert_non_null(verso_arena_new(arena, int, 0));
         assert_int_equal(info_of(arena).blocks, 1);
         nothing = verso_arena_realloc(arena, nothing, 0, 10, 1);

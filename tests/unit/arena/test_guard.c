@@ -61,6 +61,7 @@ static void test_guards_by_mappings(void **state)
 static void test_alignment_before_exactness(void **state)
 {
     struct verso_arena *arena = opened(64 * MIB, 1);
+    unsigned char *before = NULL;
 
     (void)state;
     for (size_t align = 1; align <= 4 * verso_page_bytes(); align *= 2) {
@@ -69,6 +70,8 @@ static void test_alignment_before_exactness(void **state)
 
         assert_non_null(block);
         assert_int_equal((uintptr_t)block & (align - 1), 0);
+        assert_true(!before || block > before + verso_page_bytes());
+        before = block;
         assert_touchable(block + reach - 1);
         assert_faults(block + reach);
     }

@@ -75,6 +75,25 @@ static void test_an_outer_mark_takes_the_inner_ones(void **state)
     verso_arena_close(arena);
 }
 
+static void test_beyond_the_levels_that_are_kept(void **state)
+{
+    struct verso_arena *arena = opened(MIB, 0);
+    struct verso_arena_mark outer, inner;
+
+    (void)state;
+    for (int i = 0; i < 70; i++)
+        (void)verso_arena_mark(arena);
+    outer = verso_arena_mark(arena);
+    assert_non_null(verso_arena_alloc(arena, 100, 1));
+    inner = verso_arena_mark(arena);
+    assert_ok(verso_arena_release(arena, outer));
+    assert_fails(verso_arena_release(arena, inner), VERSO_E_RANGE);
+    (void)verso_arena_mark(arena);
+    (void)verso_arena_mark(arena);
+    assert_fails(verso_arena_release(arena, inner), VERSO_E_RANGE); /* beyond what is handed out */
+    verso_arena_close(arena);
+}
+
 static void test_marks_of_others_and_after_reset(void **state)
 {
     struct verso_arena *arena = opened(MIB, 0), *other = opened(MIB, 0);
@@ -177,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_release_takes_back_what_came_after),
         cmocka_unit_test(test_marks_nest),
         cmocka_unit_test(test_an_outer_mark_takes_the_inner_ones),
+        cmocka_unit_test(test_beyond_the_levels_that_are_kept),
         cmocka_unit_test(test_marks_of_others_and_after_reset),
         cmocka_unit_test(test_marks_in_a_loop_cost_no_level),
         cmocka_unit_test(test_what_reset_does_to_memory),
