@@ -213,7 +213,8 @@ VERSO_API int verso_pages_unlock(struct verso_pages *pages, uint64_t offset_byte
  * New pages are reserved; with COMMIT committed. Shrinking gives back what is cut off.
  *
  * Errors:  VERSO_E_SPAN (in place, and the room behind is taken; or its content is several mappings, as several
- *          committed parts are, and kernels before 6.17 move only one); VERSO_E_RANGE (0); VERSO_E_OVERFLOW; -ENOMEM;
+ *          committed parts are, and kernels before 6.17 move only one; or part of it is being watched, see
+ *          clone.h); VERSO_E_RANGE (0); VERSO_E_OVERFLOW; -ENOMEM;
  *          -EPERM (sealed); VERSO_E_UNSUPPORTED (hugetlb, SECRET and SHARED can't grow). On failure all is as before.
  * Threads: one at a time; with may_move no other thread may use the memory.
  * Source:  mremap(2).

@@ -70,6 +70,8 @@ int verso__arena_ensure(struct verso__arena *arena, uint64_t end)
         return 0;
     if (end > (uintptr_t)arena->limit)
         return verso__arena_fail(arena, VERSO_E_SPAN, "alloc", "open the arena with a larger reserve_bytes");
+    if (verso__pages_is_left_behind(arena->pages))
+        return verso__arena_fail(arena, -EPERM, "fork", verso__pages_left_behind_hint);
     if (atomic_load(&arena->pages->sealed))
         return verso__arena_fail(arena, -EPERM, step, verso__pages_sealed_hint);
     least =

@@ -32,7 +32,7 @@ size_t verso__os_page_bytes(void);
 /* The size of a PMD huge page (2 MiB on x86-64), 0 when the machine has none. Cheap after the first call. */
 size_t verso__os_huge_page_bytes(void);
 
-/* User address space in bytes: 2^47 on x86-64, 2^32 or less on 32-bit systems. Cheap. */
+/* User address space in bytes: 2^47 on x86-64, 2^32 or less on 32-bit systems. Cheap; async-signal-safe. */
 uint64_t verso__os_address_space_bytes(void);
 
 /* Nanoseconds on a clock that never goes back. Its zero is arbitrary. */

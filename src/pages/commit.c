@@ -8,6 +8,8 @@
 #include "huge/huge.h"
 #include "pages/pages.h"
 
+#include "base/sums.h"
+
 #include <errno.h>
 
 static bool is_guard(const struct verso__pages_piece *piece)
@@ -20,15 +22,19 @@ static bool is_to_commit(const struct verso__pages_piece *piece)
     return piece->state != VERSO__PAGES_WRITE && !is_guard(piece);
 }
 
+static int dress_piece(struct verso_pages *pages, const struct verso__pages_piece *piece, const char **out_step)
+{
+    *out_step = "madvise";
+    return verso__pages_dress(pages, piece->start, piece->end);
+}
+
 /* Makes one piece readable and writable. */
 static int commit_piece(struct verso_pages *pages, const struct verso__pages_piece *piece, const char **out_step)
 {
     int r = 0;
 
-    if (piece->state == VERSO__PAGES_RESERVED) {
-        *out_step = "madvise";
-        r = verso__pages_dress(pages, piece->start, piece->end);
-    }
+    if (piece->state == VERSO__PAGES_RESERVED)
+        r = dress_piece(pages, piece, out_step);
     if (r == 0 && piece->state == VERSO__PAGES_RESERVED) {
         *out_step = "fallocate";
         r = verso__pages_promise(pages, piece->start, piece->end);
@@ -92,6 +98,23 @@ static void try_huge(struct verso_pages *pages, size_t start, size_t end)
         pages->size = VERSO_PAGES_SIZE_THP;
 }
 
+/*
+ * The kernel stops at a marker and does not say where: so halves are tried, until what is left is a guard. Nothing else
+ * can be it, for these pages may be written to, and memory was promised.
+ */
+static int populate_around_guards(struct verso_pages *pages, size_t start, size_t end)
+{
+    size_t middle = start + (size_t)verso__round_down((end - start) / 2, pages->page_bytes);
+    int r = verso__pages_bring_in(pages, start, end, false);
+
+    if (r != -EFAULT || !atomic_load(&pages->has_markers))
+        return r;
+    if (middle == start)
+        return 0;
+    r = populate_around_guards(pages, start, middle);
+    return r < 0 ? r : populate_around_guards(pages, middle, end);
+}
+
 /* What the flags want once pages may be used. Space in a file of memory is taken in small pages; huge ones are promised
  * by bringing them in. */
 static int furnish(struct verso_pages *pages, size_t start, size_t end, const char **out_step)
@@ -107,7 +130,8 @@ static int furnish(struct verso_pages *pages, size_t start, size_t end, const ch
     *out_step = is_locked ? "mlock" : "populate";
     for (size_t at = start; r == 0 && verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end)
         if (!is_guard(&piece))
-            r = verso__pages_bring_in(pages, piece.start, piece.end, is_locked);
+            r = is_locked ? verso__pages_bring_in(pages, piece.start, piece.end, true)
+                          : populate_around_guards(pages, piece.start, piece.end);
     return r;
 }
 
@@ -121,6 +145,8 @@ int verso__pages_commit_range(struct verso_pages *pages, size_t start, size_t en
     for (size_t at = start; r == 0 && verso__pages_runs_piece(&pages->runs, at, end, &piece); at = piece.end) {
         if (is_to_commit(&piece))
             r = commit_piece(pages, &piece, out_step);
+        else if (piece.state == (VERSO__PAGES_RESERVED | VERSO__PAGES_GUARD))
+            r = dress_piece(pages, &piece, out_step); /* for the time when the guard is gone */
         reached = piece.end;
     }
     if (r == 0)

@@ -13,6 +13,9 @@
 
 #include <errno.h>
 
+/* How often another thread's mmap may be quicker than ours before open gives up. */
+#define TRIES_MAX 16
+
 /* Room from which the span begins at a multiple of the alignment. */
 static int reserve_anywhere(struct verso_pages *pages, size_t inner)
 {
@@ -62,14 +65,22 @@ static int lay_kind(struct verso_pages *pages, size_t inner)
     return r;
 }
 
+static int place_once(struct verso_pages *pages, void *address, size_t inner)
+{
+    int r = address ? reserve_at(pages, address, inner) : reserve_anywhere(pages, inner);
+
+    if (r == 0 && (pages->kind != VERSO_PAGES_PRIVATE || pages->size == VERSO_PAGES_SIZE_HUGETLB))
+        r = lay_kind(pages, inner);
+    return r;
+}
+
 int verso__pages_place(struct verso_pages *pages, void *address, size_t inner)
 {
     size_t guard = verso__pages_end_bytes(pages);
-    int r;
+    int r = place_once(pages, address, inner);
 
-    r = address ? reserve_at(pages, address, inner) : reserve_anywhere(pages, inner);
-    if (r == 0 && (pages->kind != VERSO_PAGES_PRIVATE || pages->size == VERSO_PAGES_SIZE_HUGETLB))
-        r = lay_kind(pages, inner);
+    for (int tries = 1; r == -EEXIST && !address && tries < TRIES_MAX; tries++)
+        r = place_once(pages, address, inner); /* anywhere else will do */
     if (r < 0) {
         pages->outer = NULL;
         return r;

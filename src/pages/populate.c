@@ -9,13 +9,14 @@
 #include <errno.h>
 
 /* Exchanging a byte for itself is a store to the kernel and nothing to other threads. */
-static void touch(unsigned char *address, size_t bytes, size_t page_bytes)
+static void touch(unsigned char *address, size_t bytes, size_t page_bytes, bool for_writing)
 {
     for (size_t at = 0; at < bytes; at += page_bytes) {
         unsigned char *byte = address + at;
         unsigned char value = __atomic_load_n((volatile unsigned char *)byte, __ATOMIC_RELAXED);
 
-        while (!__atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        while (for_writing &&
+               !__atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
             ;
     }
 }
@@ -29,14 +30,14 @@ int verso__pages_bring_in(struct verso_pages *pages, size_t start, size_t end, b
     int r;
 
     if (pages->kind == VERSO_PAGES_SECRET) {
-        touch(address, bytes, pages->page_bytes);
+        touch(address, bytes, pages->page_bytes, !locked); /* what is locked may be read-only */
         return 0;
     }
     if (locked)
         return verso__os_lock(address, bytes, false);
     r = verso__os_populate(address, bytes, true);
     if (r == -EINVAL && verso__os_populate(address, 0, true) == -EINVAL) { /* even of no bytes: not known */
-        touch(address, bytes, pages->page_bytes);
+        touch(address, bytes, pages->page_bytes, true);
         r = 0;
     }
     return r;

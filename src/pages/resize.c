@@ -100,8 +100,8 @@ static int extend_room(struct resizing *resizing, size_t more)
 
     if (more == 0)
         return 0;
-    if (more > UINTPTR_MAX - (uintptr_t)end)
-        return -EEXIST; /* there is nothing behind */
+    if (more > verso__os_address_space_bytes() - pages->page_bytes - (uintptr_t)end)
+        return -EEXIST; /* addresses end before that, which the kernel would call -ENOMEM */
     r = verso__os_map(end, more, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_AT, -1, 0, &address);
     if (r == -EEXIST)
         return r;
@@ -160,8 +160,42 @@ static void find_content(const struct verso_pages *pages, size_t *out_start, siz
     *out_end = atomic_load(&pages->has_markers) ? bytes : end;
 }
 
+/* Where what is left of [start, end) begins, by halves: the kernel moves mapping by mapping, from below. */
+static size_t find_unmoved(const struct verso_pages *from, size_t start, size_t end)
+{
+    while (start < end) {
+        size_t middle = start + (size_t)verso__round_down((end - start) / 2, from->page_bytes);
+
+        if (verso__os_check_mapped(from->data + middle, end - middle) == 0)
+            end = middle;
+        else
+            start = middle + from->page_bytes;
+    }
+    return end;
+}
+
+/*
+ * A move that stopped half-way: what has gone comes back, into its old place, taken before anybody else takes it. Of
+ * @to nothing stays, for what was moved out of it may be somebody else's by now.
+ */
+static void move_back(const struct verso_pages *from, struct verso_pages *to, size_t start, size_t end)
+{
+    size_t moved_end = find_unmoved(from, start, end);
+    unsigned char *content = from->data + start, *moved = to->data + start;
+    void *same;
+
+    if (moved_end == start)
+        return;
+    (void)verso__os_unmap(to->outer, (size_t)(moved - to->outer));
+    (void)verso__os_unmap(to->data + moved_end, (size_t)(outer_end(to) - to->data) - moved_end);
+    to->outer = NULL;
+    if (verso__os_map(content, moved_end - start, VERSO__OS_ACCESS_NONE, VERSO__OS_MAP_AT, -1, 0, &same) < 0 ||
+        verso__os_move(moved, moved_end - start, content) < 0)
+        (void)verso__os_unmap(moved, moved_end - start); /* nothing had moved, or there is no way back */
+}
+
 /* Moves the content, and lets go of what stood around it; the hole may be somebody else's by now. */
-static int move_content(struct resizing *resizing, const struct verso_pages *to)
+static int move_content(struct resizing *resizing, struct verso_pages *to)
 {
     const struct verso_pages *from = resizing->pages;
     unsigned char *content;
@@ -175,10 +209,12 @@ static int move_content(struct resizing *resizing, const struct verso_pages *to)
     }
     content = from->data + start;
     r = verso__os_move(content, end - start, to->data + start);
+    if (r < 0)
+        move_back(from, to, start, end);
     if (r == -EFAULT)
         return failed(resizing, VERSO_E_SPAN, "mremap",
-                      "the span is several mappings, and this kernel moves only one at a time (before Linux 6.17): "
-                      "open it with room to grow in");
+                      "the span is several mappings, and the kernel moves only one (before Linux 6.17), or one of them "
+                      "is being watched: open it with room to grow in");
     if (r < 0)
         return failed(resizing, r, "mremap", verso__pages_refused(r, "mremap", end - start));
     if (content > from->outer)
@@ -240,7 +276,7 @@ static int grow_elsewhere(struct resizing *resizing)
         r = move_content(resizing, &to);
     if (r == 0)
         settle(pages, &to);
-    else
+    else if (to.outer)
         (void)verso__os_unmap(to.outer, to.outer_bytes);
     verso__pages_runs_free(&to.runs);
     return r;

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,7 +41,10 @@ uint64_t verso__os_address_space_bytes(void)
 #if defined(__x86_64__)
     return UINT64_C(1) << 47;
 #else
-    return UINT64_C(1) << 39; /* the least a 64-bit Linux gives: aarch64 with 39-bit addresses */
+    /* 39, 48 bits ...: as the kernel was built. What a program is told at its start stands right below the end. */
+    uint64_t top = (uint64_t)getauxval(AT_RANDOM);
+
+    return top ? UINT64_C(1) << (64 - __builtin_clzll(top)) : UINT64_C(1) << 39;
 #endif
 #else
     return UINT64_C(1) << 32;

@@ -4,6 +4,8 @@
 
 #include "../map/child.h"
 
+#include <sys/mman.h>
+
 #define MADV_GUARD_INSTALL_HERE 102
 
 static void guards_between_pages(void)
@@ -116,12 +118,50 @@ static void test_many_guards_are_one_mapping(void **state)
     verso_pages_close(pages);
 }
 
+/* The kernel stops at a marker; what is behind it is wanted all the same. */
+static void populated_around_guards(unsigned kind, unsigned flags)
+{
+    enum {
+        COUNT = 9
+    };
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+    size_t page = verso_page_bytes();
+    struct verso_pages *pages;
+    unsigned char in[COUNT];
+
+    options.kind = kind;
+    options.flags = flags;
+    assert_ok(verso_pages_open(COUNT * page, &options, &pages));
+    assert_ok(verso_pages_guard(pages, 0, page));
+    assert_ok(verso_pages_guard(pages, 3 * page, 2 * page));
+    assert_ok(verso_pages_guard(pages, (COUNT - 1) * page, page));
+    assert_ok(verso_pages_commit(pages, 0, COUNT * page));
+    assert_int_equal(mincore(data_of(pages), COUNT * page, in), 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        bool is_guard = i == 0 || i == 3 || i == 4 || i == COUNT - 1;
+
+        if (is_guard)
+            assert_no_read(data_of(pages) + i * page);
+        else
+            assert_int_equal(in[i] & 1, 1);
+    }
+    verso_pages_close(pages);
+}
+
+static void test_populated_around_guards(void **state)
+{
+    (void)state;
+    populated_around_guards(VERSO_PAGES_PRIVATE, VERSO_PAGES_POPULATE);
+    populated_around_guards(VERSO_PAGES_SHARED, VERSO_PAGES_POPULATE);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_guards_by_markers),
         cmocka_unit_test(test_guards_by_mappings),
         cmocka_unit_test(test_many_guards_are_one_mapping),
+        cmocka_unit_test(test_populated_around_guards),
     };
 
     return run_test_list(list);

@@ -6,6 +6,7 @@
 #include "pages/pages.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -318,6 +319,62 @@ static void test_secret(void **state)
     verso_pages_close(pages);
 }
 
+static void test_secrets_that_may_only_be_read_are_locked(void **state)
+{
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+    struct verso_pages *pages;
+
+    (void)state;
+    options.kind = VERSO_PAGES_SECRET;
+    options.flags = VERSO_PAGES_COMMIT;
+    if (verso_pages_open(2 * verso_page_bytes(), &options, &pages) < 0)
+        skip_because("no secret memory here: %s", verso_error_last()->hint);
+    data_of(pages)[0] = 3;
+    assert_ok(verso_pages_protect(pages, 0, 2 * verso_page_bytes(), VERSO_PAGES_ACCESS_READ));
+    assert_ok(verso_pages_lock(pages, 0, 0));
+    assert_int_equal(data_of(pages)[0], 3);
+    verso_pages_close(pages);
+}
+
+/* ---- Threads ---- */
+
+static atomic_bool is_over;
+
+static void *map_and_unmap(void *arg)
+{
+    size_t bytes = 16 * verso_page_bytes();
+
+    (void)arg;
+    while (!atomic_load(&is_over)) {
+        void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (room != MAP_FAILED)
+            (void)munmap(room, bytes);
+    }
+    return NULL;
+}
+
+/* A place that another thread's mmap takes meanwhile is no reason to fail: there are others. */
+static void test_opened_beside_threads_that_map(void **state)
+{
+    pthread_t thread;
+    struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
+
+    (void)state;
+    options.kind = VERSO_PAGES_SHARED;
+    options.flags = VERSO_PAGES_GUARD_ENDS;
+    atomic_store(&is_over, false);
+    assert_int_equal(pthread_create(&thread, NULL, map_and_unmap, NULL), 0);
+    for (int i = 0; i < 2000; i++) {
+        struct verso_pages *pages;
+
+        assert_ok(verso_pages_open(16 * verso_page_bytes(), &options, &pages));
+        verso_pages_close(pages);
+    }
+    atomic_store(&is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 /* Wiping must not bring in what was never touched: it could not be given back. */
 static void test_wiping_touches_nothing_new(void **state)
 {
@@ -400,6 +457,8 @@ int main(void)
         cmocka_unit_test(test_droppable),
         cmocka_unit_test(test_secret),
         cmocka_unit_test(test_wiping_touches_nothing_new),
+        cmocka_unit_test(test_secrets_that_may_only_be_read_are_locked),
+        cmocka_unit_test(test_opened_beside_threads_that_map),
         cmocka_unit_test(test_what_contradicts_itself),
     };
 

@@ -2,6 +2,8 @@
 /* resize - longer and shorter, in place and elsewhere, with what was there still there. */
 #include "spans.h"
 
+#include "os/os.h"
+
 #include <sys/mman.h>
 #include <verso/guard.h>
 
@@ -247,6 +249,68 @@ static void test_droppable_grows(void **state)
     verso_pages_close(pages);
 }
 
+/* More than lies between the span and the end of all addresses; elsewhere there is room. */
+static void test_past_the_end_of_addresses(void **state)
+{
+#if UINTPTR_MAX > UINT32_MAX
+    struct verso_pages *pages = opened(1, VERSO_PAGES_PRIVATE, 0);
+    uint64_t bytes = verso__os_address_space_bytes() / 4;
+    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    (void)state;
+    if (room == MAP_FAILED) {
+        verso_pages_close(pages);
+        skip_because("so many addresses can't be had here");
+    }
+    assert_int_equal(munmap(room, bytes), 0);
+    if (bytes < verso__os_address_space_bytes() - (uintptr_t)data_of(pages)) {
+        verso_pages_close(pages);
+        skip_because("the kernel puts spans low here");
+    }
+    assert_fails(verso_pages_resize(pages, bytes, 0), VERSO_E_SPAN);
+    assert_ok(verso_pages_resize(pages, bytes, 1));
+    assert_int_equal(verso_pages_bytes(pages), bytes);
+    verso_pages_close(pages);
+#else
+    (void)state;
+    skip_because("addresses of 32 bits are too few");
+#endif
+}
+
+/* The kernel moves mapping by mapping, and refuses those that are watched when it comes to them. */
+static void test_moved_half_way_and_back(void **state)
+{
+    size_t page = verso_page_bytes();
+    unsigned char *place = free_place(200);
+    struct verso_pages *pages = opened_at(place, 16, 0);
+    unsigned char *data = data_of(pages);
+    int watch;
+
+    (void)state;
+    assert_ptr_not_equal(
+        mmap(place + 16 * page, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), MAP_FAILED);
+    assert_ok(verso_pages_commit(pages, page, 3 * page));
+    assert_ok(verso_pages_commit(pages, 8 * page, 4 * page));
+    memset(data + page, 1, 3 * page);
+    memset(data + 8 * page, 2, 4 * page);
+    if (verso__os_write_watch_open(&watch) < 0)
+        skip_because("nothing can be watched here");
+    assert_int_equal(verso__os_write_watch_add(watch, data + 8 * page, 4 * page), 0);
+    assert_fails(verso_pages_resize(pages, 64 * page, 1), VERSO_E_SPAN);
+    assert_ptr_equal(data_of(pages), data);
+    assert_int_equal(verso_pages_bytes(pages), 16 * page);
+    assert_true(is_filled(data + page, 3 * page, 1));
+    assert_true(is_filled(data + 8 * page, 4 * page, 2));
+    assert_no_read(data);
+    assert_no_read(data + 4 * page);
+    verso__os_close(watch);
+    assert_ok(verso_pages_commit(pages, 0, 16 * page));
+    assert_ok(verso_pages_resize(pages, 64 * page, 1)); /* one mapping, or a kernel that moves several */
+    assert_true(is_filled(data_of(pages) + page, 3 * page, 1));
+    verso_pages_close(pages);
+    assert_int_equal(munmap(place + 16 * page, page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -257,6 +321,8 @@ int main(void)
         cmocka_unit_test(test_alignment_is_kept),
         cmocka_unit_test(test_what_can_not_be_resized),
         cmocka_unit_test(test_droppable_grows),
+        cmocka_unit_test(test_past_the_end_of_addresses),
+        cmocka_unit_test(test_moved_half_way_and_back),
     };
 
     return run_test_list(list);
