@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* maps - the address space of a process, as a ladder, as a table, as JSON. */
 #include "command.h"
+#include "maps_kinds.h"
 #include "maps_ladder.h"
 #include "maps_table.h"
 #include "output.h"
@@ -67,8 +68,9 @@ static json_t *memory_json(const struct verso_inspect_memory *memory)
                      bytes_json(memory->huge_bytes), "page_bytes", bytes_json(memory->page_bytes));
 }
 
-static json_t *mapping_json(const struct verso_inspect_mapping *mapping)
+static json_t *mapping_json(const struct verso_inspect_space *space, const struct space_facts *facts, size_t index)
 {
+    const struct verso_inspect_mapping *mapping = &space->mappings[index];
     json_t *object = json_object();
     char access[5], device[32];
 
@@ -81,6 +83,7 @@ static json_t *mapping_json(const struct verso_inspect_mapping *mapping)
     json_object_set_new(object, "device", json_string(device));
     json_object_set_new(object, "inode", bytes_json(mapping->inode));
     json_set_name(object, "name", mapping->name);
+    kinds_to_json(space, facts, index, object);
     json_object_set_new(object, "flags", json_string(mapping->flags));
     json_object_set_new(object, "memory", mapping->memory_error ? json_null() : memory_json(&mapping->memory));
     json_object_set_new(object, "memory_error", json_integer(mapping->memory_error));
@@ -103,24 +106,49 @@ static uint64_t size_of(const struct verso_inspect_space *space)
     return bytes;
 }
 
-static int print_json(const struct verso_inspect_space *space, pid_t pid)
+static int print_json(const struct verso_inspect_space *space, const struct space_facts *facts, pid_t pid)
 {
     json_t *mappings = json_array(), *root = json_object();
 
     for (size_t i = 0; i < space->count; i++)
-        json_array_append_new(mappings, mapping_json(&space->mappings[i]));
+        json_array_append_new(mappings, mapping_json(space, facts, i));
     json_object_set_new(root, "pid", json_integer(pid));
     json_set_name(root, "command", space->command);
     json_object_set_new(root, "source", json_string(space->source));
     json_object_set_new(root, "mapped_bytes", bytes_json(size_of(space)));
     json_object_set_new(root, "total", has_memory(space) ? memory_json(&space->total) : json_null());
+    kinds_total_to_json(facts, root);
     json_object_set_new(root, "mappings", mappings);
     return json_print(root, SCHEMA);
 }
 
 /* ---- For people ---- */
 
-static void print_summary(const struct verso_inspect_space *space, pid_t pid)
+/* What of it an attacker could use, and what would stop a stray store: said of every process, also when none. */
+static void print_safety(const struct verso_inspect_space *space, const struct space_facts *facts)
+{
+    bool has_color = facts->writable_code_mappings > 0 && color_wanted(stdout);
+    char number[32], bytes[16], guards[GUARDS_ROOM];
+
+    if (space->count == 0)
+        return;
+    if (facts->writable_code_mappings == 0)
+        puts("writable and executable: none");
+    else
+        printf("%swritable and executable: %s mapping%s, %s!%s\n", has_color ? ALARM_COLOR : "",
+               count_shown(facts->writable_code_mappings, number), facts->writable_code_mappings == 1 ? "" : "s",
+               bytes_shown(facts->writable_code_bytes, bytes), has_color ? "\033[0m" : "");
+    if (facts->guards_error && facts->guards_error != -ENODATA)
+        printf("guards inside mappings: not known: %s\n", facts->guards_why);
+    else if (facts->guard_pages)
+        printf("guards inside mappings: %s, in %s mapping%s\n",
+               guards_shown("page", facts->guard_pages, facts->guard_places, guards),
+               count_shown(facts->guarded_mappings, number), facts->guarded_mappings == 1 ? "" : "s");
+    else if (facts->guards_error == 0)
+        puts("guards inside mappings: none");
+}
+
+static void print_summary(const struct verso_inspect_space *space, const struct space_facts *facts, pid_t pid)
 {
     char mapped[16], resident[16], proportional[16], swapped[16], number[32];
     char *command = name_shown(space->command);
@@ -132,6 +160,7 @@ static void print_summary(const struct verso_inspect_space *space, pid_t pid)
                bytes_shown(space->total.resident_bytes, resident),
                bytes_shown(space->total.proportional_bytes, proportional),
                bytes_shown(space->total.swapped_bytes, swapped));
+    print_safety(space, facts);
     free(command);
 }
 
@@ -151,14 +180,14 @@ static size_t columns_wanted(void)
     return isatty(STDOUT_FILENO) ? (size_t)terminal_columns(stdout) : 0;
 }
 
-static void print_text(const struct verso_inspect_space *space, pid_t pid)
+static void print_text(const struct verso_inspect_space *space, const struct space_facts *facts, pid_t pid)
 {
     size_t columns = columns_wanted();
     bool can_utf8;
 
     setlocale(LC_CTYPE, "");
     can_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    print_summary(space, pid);
+    print_summary(space, facts, pid);
     note_missing(space);
     if (space->count == 0) {
         puts("It has no address space of its own: a thread of the kernel.");
@@ -166,11 +195,11 @@ static void print_text(const struct verso_inspect_space *space, pid_t pid)
     }
     if (!no_ladder) {
         putchar('\n');
-        ladder_print(space, rung_count > SIZE_MAX ? 0 : (size_t)rung_count, columns, can_utf8);
+        ladder_print(space, facts, rung_count > SIZE_MAX ? 0 : (size_t)rung_count, columns, can_utf8);
     }
     if (!no_table) {
         putchar('\n');
-        table_print(space, order, columns);
+        table_print(space, facts, order, columns);
     }
 }
 
@@ -192,6 +221,7 @@ static pid_t parse_process(const char *text)
 static int run(int count, char **arguments)
 {
     struct verso_inspect_space *space;
+    struct space_facts facts;
     int answer = EXIT_YES;
     pid_t pid;
 
@@ -209,10 +239,12 @@ static int run(int count, char **arguments)
     }
     if (verso_inspect_space(pid == getpid() ? 0 : pid, no_memory ? 0 : VERSO_INSPECT_SPACE_MEMORY, &space) < 0)
         return trouble_error();
+    kinds_find(space, !no_memory, &facts);
     if (common.json)
-        answer = print_json(space, pid);
+        answer = print_json(space, &facts, pid);
     else
-        print_text(space, pid);
+        print_text(space, &facts, pid);
+    kinds_free(&facts);
     verso_inspect_space_free(space);
     return answer;
 }
@@ -223,13 +255,17 @@ const struct command command_maps = {
     .arguments = "PID|self",
     .example = "  $ verso maps self\n"
                "  $ sudo verso maps $(pidof -s postgres) --sort dirty --no-ladder\n",
-    .details = "The ladder goes from the highest address down. A rung is a run of mappings of one file; its letters\n"
-               "say which share of it is in memory, and how. Gaps are drawn small and named by their size.\n"
-               "\n"
-               "The kernel walks the page tables of the process for the memory numbers: milliseconds for each GiB.\n"
-               "Where they can't be had they are left out and the reason is said. \"self\" is verso itself.\n"
-               "\n"
-               "Exit codes: 0 done, 2 trouble.\n",
+    .details =
+        "Each mapping is called by its kind: memory, reserved, mirrored, clone, code, file ...; the manual has the\n"
+        "list. What is writable and executable at once is marked with !, and guard pages are counted.\n"
+        "\n"
+        "The ladder goes from the highest address down. A rung is a run of mappings of one file; its letters\n"
+        "say which share of it is in memory, and how. Gaps are drawn small and named by their size.\n"
+        "\n"
+        "The kernel walks the page tables of the process for the memory numbers: milliseconds for each GiB.\n"
+        "Where they can't be had they are left out and the reason is said. \"self\" is verso itself.\n"
+        "\n"
+        "Exit codes: 0 done, 2 trouble.\n",
     .options = options,
     .has_json = true,
     .run = run,

@@ -38,6 +38,7 @@ struct rung {
 
 struct ladder {
     const struct verso_inspect_space *space;
+    const struct space_facts *facts;
     struct rung *rungs; /* by address, lowest first */
     size_t count;
     int address_width;
@@ -146,8 +147,10 @@ static uint64_t gaps_of(const struct ladder *ladder, const struct rung *rung)
 /* What stands beside a rung: pieces, which share lines while they fit. */
 enum piece {
     PIECE_NAMES,
+    PIECE_KINDS,
     PIECE_SIZE,
     PIECE_MEMORY,
+    PIECE_GUARDS,
     PIECE_COUNT
 };
 
@@ -165,38 +168,15 @@ static void label_add(struct label *label, enum piece piece, const char *text)
     memcpy(label->pieces[piece] + old, text, bytes + 1);
 }
 
-/* "libc.so.6" of a path; all of "[heap]". */
-static char *short_name(const struct verso_inspect_mapping *mapping)
+/* "libc.so.6" of a path; all of "[heap]"; of what has no name, its kind: "[reserved]". */
+static char *short_name(const struct ladder *ladder, size_t index)
 {
-    const char *name = *mapping->name ? mapping->name : "[anonymous]";
-    const char *slash = name[0] == '/' ? strrchr(name, '/') : NULL;
+    const struct verso_inspect_mapping *mapping = mapping_of(ladder, index);
+    const char *slash = mapping->name[0] == '/' ? strrchr(mapping->name, '/') : NULL;
+    char kind[32];
 
-    return name_shown(slash ? slash + 1 : name);
-}
-
-/* The names of a rung, each once while it repeats, and how many more. */
-static void label_names(const struct ladder *ladder, const struct rung *rung, struct label *label)
-{
-    size_t names = 0;
-    char number[32];
-
-    for (size_t i = rung->first; i < rung->end; i++) {
-        char *name;
-
-        if (i > rung->first && is_same_object(mapping_of(ladder, i - 1), mapping_of(ladder, i)))
-            continue;
-        if (++names > NAMES_SHOWN)
-            continue;
-        name = short_name(mapping_of(ladder, i));
-        label_add(label, PIECE_NAMES, names > 1 ? ", " : "");
-        label_add(label, PIECE_NAMES, name);
-        free(name);
-    }
-    if (names > NAMES_SHOWN) {
-        label_add(label, PIECE_NAMES, " and ");
-        label_add(label, PIECE_NAMES, count_shown(names - NAMES_SHOWN, number));
-        label_add(label, PIECE_NAMES, " more");
-    }
+    (void)snprintf(kind, sizeof(kind), "[%s]", kind_shown(ladder->facts->mappings[index].kind));
+    return name_shown(slash ? slash + 1 : *mapping->name ? mapping->name : kind);
 }
 
 static void label_bytes(struct label *label, enum piece piece, const char *before, uint64_t bytes, const char *after)
@@ -208,6 +188,90 @@ static void label_bytes(struct label *label, enum piece piece, const char *befor
     label_add(label, piece, before);
     label_add(label, piece, bytes_brief(bytes, text));
     label_add(label, piece, after);
+}
+
+/* Kinds that a name does not say. */
+#define TELLING                                                                                                  \
+    (1U << KIND_RESERVED | 1U << KIND_NO_ACCESS | 1U << KIND_DROPPABLE | 1U << KIND_SECRET | 1U << KIND_SHARED | \
+     1U << KIND_CLONE | 1U << KIND_MIRRORED | 1U << KIND_CODE | 1U << KIND_CODE_RUN | 1U << KIND_CODE_WRITE)
+/* What children and core dumps get is for the table. */
+#define TRAITS_TOLD                                                                                             \
+    (1U << TRAIT_SEALED | 1U << TRAIT_TRACKED | 1U << TRAIT_SERVED | 1U << TRAIT_LOCKED | 1U << TRAIT_HUGETLB | \
+     1U << TRAIT_THP)
+
+/* "clone, 8K its own (locked)": each telling kind of what has a name once, then what else is special. */
+static void label_kinds(const struct ladder *ladder, const struct rung *rung, struct label *label)
+{
+    unsigned seen = 0, traits = 0;
+    uint64_t own_bytes = 0;
+    char text[TRAITS_ROOM];
+
+    label_add(label, PIECE_KINDS, "");
+    for (size_t i = rung->first; i < rung->end; i++) {
+        const struct mapping_facts *facts = &ladder->facts->mappings[i];
+        unsigned kind = 1U << facts->kind;
+
+        traits |= facts->traits & TRAITS_TOLD;
+        own_bytes += facts->kind == KIND_CLONE ? mapping_of(ladder, i)->memory.anonymous_bytes : 0;
+        if (seen & kind || !(TELLING & kind) || !*mapping_of(ladder, i)->name)
+            continue;
+        label_add(label, PIECE_KINDS, seen ? ", " : "");
+        label_add(label, PIECE_KINDS, kind_shown(facts->kind));
+        seen |= kind;
+    }
+    label_bytes(label, PIECE_KINDS, ", ", own_bytes, " its own");
+    if (!traits)
+        return;
+    label_add(label, PIECE_KINDS, seen ? " (" : "(");
+    label_add(label, PIECE_KINDS, traits_shown(traits, text));
+    label_add(label, PIECE_KINDS, ")");
+}
+
+/* Whether a name has been said of the rung already: what lies side by side, and kinds of what has none, once. */
+static bool is_repeated(const struct ladder *ladder, const struct rung *rung, size_t index, unsigned *seen_kinds)
+{
+    unsigned kind = 1U << ladder->facts->mappings[index].kind;
+    bool was_seen = *seen_kinds & kind;
+
+    if (*mapping_of(ladder, index)->name)
+        return index > rung->first && is_same_object(mapping_of(ladder, index - 1), mapping_of(ladder, index));
+    *seen_kinds |= kind;
+    return was_seen;
+}
+
+/* The names of a rung, each once while it repeats, and how many more. */
+static void label_names(const struct ladder *ladder, const struct rung *rung, struct label *label)
+{
+    size_t names = 0;
+    unsigned seen_kinds = 0;
+    char number[32];
+
+    for (size_t i = rung->first; i < rung->end; i++) {
+        char *name;
+
+        if (is_repeated(ladder, rung, i, &seen_kinds))
+            continue;
+        if (++names > NAMES_SHOWN)
+            continue;
+        name = short_name(ladder, i);
+        label_add(label, PIECE_NAMES, names > 1 ? ", " : "");
+        label_add(label, PIECE_NAMES, name);
+        free(name);
+    }
+    if (names > NAMES_SHOWN) {
+        label_add(label, PIECE_NAMES, " and ");
+        label_add(label, PIECE_NAMES, count_shown(names - NAMES_SHOWN, number));
+        label_add(label, PIECE_NAMES, " more");
+    }
+}
+
+/* @seen: by the bits of access. */
+static bool seen_writable_code(const bool seen[16])
+{
+    for (unsigned access = 0; access < 16; access++)
+        if (seen[access] && is_writable_code(&(struct verso_inspect_mapping){ .access = access }))
+            return true;
+    return false;
 }
 
 /* "1.8M  r--p/r-xp/rw-p": the size, and each kind of access once. */
@@ -228,6 +292,8 @@ static void label_size(const struct ladder *ladder, const struct rung *rung, str
         label_add(label, PIECE_SIZE, access_shown(access, text));
         separator = "/";
     }
+    if (seen_writable_code(seen))
+        label_add(label, PIECE_SIZE, ", writable and executable!");
     label_bytes(label, PIECE_SIZE, ", ", gaps_of(ladder, rung), " of gaps");
 }
 
@@ -251,6 +317,18 @@ static void label_memory(const struct ladder *ladder, const struct rung *rung, s
     label_bytes(label, PIECE_MEMORY, ", ", dirty, " dirty");
     label_bytes(label, PIECE_MEMORY, ", ", huge, " huge");
     label_bytes(label, PIECE_MEMORY, ", ", swapped, " swapped");
+}
+
+static void label_guards(const struct ladder *ladder, const struct rung *rung, struct label *label)
+{
+    uint64_t pages = 0, places = 0;
+    char text[GUARDS_ROOM];
+
+    for (size_t i = rung->first; i < rung->end; i++) {
+        pages += ladder->facts->mappings[i].guard_pages;
+        places += ladder->facts->mappings[i].guard_places;
+    }
+    label_add(label, PIECE_GUARDS, guards_shown("guard", pages, places, text));
 }
 
 /* Puts the pieces on as few lines of @columns as they fit on. */
@@ -346,8 +424,10 @@ static void print_rung(struct ladder *ladder, size_t index)
     struct shares shares = { { 0 } };
 
     label_names(ladder, rung, &label);
+    label_kinds(ladder, rung, &label);
     label_size(ladder, rung, &label);
     label_memory(ladder, rung, &label);
+    label_guards(ladder, rung, &label);
     label_fold(&label, ladder->label_columns);
     if (height < label.line_count)
         height = label.line_count;
@@ -386,9 +466,10 @@ static void lay_out(struct ladder *ladder, size_t columns)
         ladder->label_columns = columns > before + LABEL_COLUMNS_MIN ? columns - before : LABEL_COLUMNS_MIN;
 }
 
-void ladder_print(const struct verso_inspect_space *space, size_t rung_count, size_t columns, bool can_utf8)
+void ladder_print(const struct verso_inspect_space *space, const struct space_facts *facts, size_t rung_count,
+                  size_t columns, bool can_utf8)
 {
-    struct ladder ladder = { .space = space, .can_utf8 = can_utf8, .color = color_wanted(stdout) };
+    struct ladder ladder = { .space = space, .facts = facts, .can_utf8 = can_utf8, .color = color_wanted(stdout) };
 
     if (space->count == 0)
         return;

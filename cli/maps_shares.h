@@ -14,8 +14,8 @@
 #define SHARE_KINDS(X)                                                                     \
     X(SHARE_PRIVATE_DIRTY, 'D', "\033[38;5;202m", "in this process alone, written")        \
     X(SHARE_PRIVATE_CLEAN, 'P', "\033[38;5;214m", "in this process alone, as on the disk") \
-    X(SHARE_SHARED_DIRTY, 'M', "\033[38;5;175m", "in others too, written")                 \
-    X(SHARE_SHARED_CLEAN, 'S', "\033[38;5;74m", "in others too, as on the disk")           \
+    X(SHARE_SHARED_DIRTY, 'M', "\033[38;5;175m", "mapped elsewhere too, written")          \
+    X(SHARE_SHARED_CLEAN, 'S', "\033[38;5;74m", "mapped elsewhere too, as on the disk")    \
     X(SHARE_HUGETLB, 'H', "\033[38;5;36m", "hugetlb pages")                                \
     X(SHARE_SWAPPED, 'W', "\033[38;5;227m", "swapped out")                                 \
     X(SHARE_ABSENT, '.', "\033[38;5;244m", "mapped, not in memory")                        \

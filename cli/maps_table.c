@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_ROOM 48
+#define TEXT_ROOM TRAITS_ROOM
 #define NAME_COLUMNS_MIN 16
 
 char *access_shown(unsigned access, char *text)
@@ -26,6 +26,17 @@ char *access_shown(unsigned access, char *text)
     text[3] = access & VERSO_INSPECT_SHARED ? 's' : 'p';
     text[4] = '\0';
     return text;
+}
+
+/* What is printed, for everything below. */
+struct table {
+    const struct verso_inspect_space *space;
+    const struct space_facts *facts;
+};
+
+static const struct mapping_facts *facts_of(const struct table *table, const struct verso_inspect_mapping *mapping)
+{
+    return &table->facts->mappings[mapping - table->space->mappings];
 }
 
 /* ---- Numbers of a mapping ---- */
@@ -67,45 +78,105 @@ static uint64_t swapped(const struct verso_inspect_memory *memory)
     return memory->swapped_bytes;
 }
 
+/* ---- Words of a mapping, and what was counted apart; facts NULL: of the totals ---- */
+
+typedef const char *words_of(const struct table *table, const struct mapping_facts *facts, char *text);
+
+static const char *kind_words(const struct table *table, const struct mapping_facts *facts, char *text)
+{
+    (void)table;
+    (void)text;
+    return facts ? kind_shown(facts->kind) : "";
+}
+
+static const char *guard_words(const struct table *table, const struct mapping_facts *facts, char *text)
+{
+    (void)snprintf(text, TEXT_ROOM, "%" PRIu64, facts ? facts->guard_pages : table->facts->guard_pages);
+    return text;
+}
+
+static const char *trait_words(const struct table *table, const struct mapping_facts *facts, char *text)
+{
+    (void)table;
+    if (!facts)
+        return "";
+    return *traits_shown(facts->traits, text) ? text : "-";
+}
+
 /* In the order of the table; @worth: the column worth least goes first when there is no room. */
-static const struct number_column {
+static const struct column {
     const char *title;
     unsigned order; /* enum table_order that sorts by it */
-    number_of *number;
     int worth;
-} number_columns[] = {
-    { "resident", ORDER_RESIDENT, resident, 7 },
-    { "proportional", ORDER_PROPORTIONAL, proportional, 2 },
-    { "private", ORDER_PRIVATE, private_bytes, 5 },
-    { "shared", ORDER_SHARED, shared_bytes, 3 },
-    { "dirty", ORDER_DIRTY, dirty, 6 },
-    { "huge", ORDER_HUGE, huge, 1 },
-    { "swapped", ORDER_SWAPPED, swapped, 4 },
+    number_of *number; /* bytes of memory ... */
+    words_of *words;   /* ... or this */
+    bool is_left;      /* begins at the left of its column */
+} all_columns[] = {
+    { "kind", ORDER_KIND, 9, NULL, kind_words, true },
+    { "resident", ORDER_RESIDENT, 10, resident, NULL, false },
+    { "proportional", ORDER_PROPORTIONAL, 2, proportional, NULL, false },
+    { "private", ORDER_PRIVATE, 5, private_bytes, NULL, false },
+    { "shared", ORDER_SHARED, 3, shared_bytes, NULL, false },
+    { "dirty", ORDER_DIRTY, 7, dirty, NULL, false },
+    { "huge", ORDER_HUGE, 1, huge, NULL, false },
+    { "swapped", ORDER_SWAPPED, 4, swapped, NULL, false },
+    { "guards", ORDER_COUNT, 8, NULL, guard_words, false },
+    { "traits", ORDER_COUNT, 6, NULL, trait_words, true },
 };
-#define NUMBER_COUNT (sizeof(number_columns) / sizeof(number_columns[0]))
+#define COLUMN_COUNT (sizeof(all_columns) / sizeof(all_columns[0]))
+
+/* Whether a column would say nothing but 0 or -. */
+static bool is_blank(const struct table *table, const struct column *column)
+{
+    if (column->number)
+        return column->number(&table->space->total) == 0;
+    if (column->words == guard_words)
+        return table->facts->guard_pages == 0;
+    for (size_t i = 0; column->words == trait_words && i < table->space->count; i++)
+        if (table->facts->mappings[i].traits)
+            return false;
+    return column->words == trait_words;
+}
+
+/* Memory numbers and flags are there for all mappings or for none: one file holds them. */
+static bool is_known(const struct table *table, const struct column *column)
+{
+    if (column->words == guard_words)
+        return table->facts->guards_error == 0;
+    return column->words == kind_words || table->facts->traits_known;
+}
 
 /* ---- Order ---- */
 
-static unsigned sort_order; /* qsort has no argument for it */
+static unsigned sort_order; /* qsort has no argument for these */
+static const struct table *sort_table;
 
 static uint64_t sort_number(const struct verso_inspect_mapping *mapping)
 {
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
-        if (number_columns[i].order == sort_order)
-            return number_columns[i].number(&mapping->memory);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        if (all_columns[i].number && all_columns[i].order == sort_order)
+            return all_columns[i].number(&mapping->memory);
     return mapping->end - mapping->start;
+}
+
+static int compare_words(const struct verso_inspect_mapping *a, const struct verso_inspect_mapping *b)
+{
+    if (sort_order == ORDER_NAME)
+        return strcmp(a->name, b->name);
+    return strcmp(kind_shown(facts_of(sort_table, a)->kind), kind_shown(facts_of(sort_table, b)->kind));
 }
 
 static int compare_mappings(const void *left, const void *right)
 {
     const struct verso_inspect_mapping *a = *(const struct verso_inspect_mapping *const *)left;
     const struct verso_inspect_mapping *b = *(const struct verso_inspect_mapping *const *)right;
-    int by_name = sort_order == ORDER_NAME ? strcmp(a->name, b->name) : 0;
+    bool is_by_words = sort_order == ORDER_NAME || sort_order == ORDER_KIND;
+    int by_words = is_by_words ? compare_words(a, b) : 0;
     uint64_t number_a, number_b;
 
-    if (by_name)
-        return by_name;
-    if (sort_order != ORDER_ADDRESS && sort_order != ORDER_NAME) {
+    if (by_words)
+        return by_words;
+    if (sort_order != ORDER_ADDRESS && !is_by_words) {
         number_a = sort_number(a);
         number_b = sort_number(b);
         if (number_a != number_b)
@@ -114,13 +185,15 @@ static int compare_mappings(const void *left, const void *right)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-static const struct verso_inspect_mapping **in_order(const struct verso_inspect_space *space, unsigned order)
+static const struct verso_inspect_mapping **in_order(const struct table *table, unsigned order)
 {
+    const struct verso_inspect_space *space = table->space;
     const struct verso_inspect_mapping **rows = allocate(NULL, space->count, sizeof(*rows));
 
     for (size_t i = 0; i < space->count; i++)
         rows[i] = &space->mappings[i];
     sort_order = order;
+    sort_table = table;
     qsort(rows, space->count, sizeof(*rows), compare_mappings);
     return rows;
 }
@@ -131,20 +204,35 @@ static const struct verso_inspect_mapping **in_order(const struct verso_inspect_
 struct form {
     size_t address_width;
     size_t size_width;
-    size_t widths[NUMBER_COUNT]; /* 0: left out */
+    size_t widths[COLUMN_COUNT]; /* 0: left out */
     size_t name_columns;         /* SIZE_MAX: no limit */
     bool lacks_room;             /* columns with something in them had to go */
 };
 
-static const char *address_text(const struct verso_inspect_mapping *mapping, char *text)
+/* Where there is little room, no column is made wider by the few addresses that are not for programs. */
+static const char *address_text(const struct form *form, const struct verso_inspect_mapping *mapping, char *text)
 {
-    (void)snprintf(text, TEXT_ROOM, "%" PRIx64 "-%" PRIx64, mapping->start, mapping->end);
+    if (form->name_columns != SIZE_MAX && mapping->start >> 63)
+        (void)snprintf(text, TEXT_ROOM, "%" PRIx64 "-...", mapping->start);
+    else
+        (void)snprintf(text, TEXT_ROOM, "%" PRIx64 "-%" PRIx64, mapping->start, mapping->end);
     return text;
 }
 
-static const char *number_text(const struct verso_inspect_mapping *mapping, size_t column, char *text)
+/* What a column says of a mapping. */
+static const char *cell_text(const struct table *table, const struct verso_inspect_mapping *mapping, size_t column,
+                             char *text)
 {
-    return bytes_brief(number_columns[column].number(&mapping->memory), text);
+    if (all_columns[column].number)
+        return bytes_brief(all_columns[column].number(&mapping->memory), text);
+    return all_columns[column].words(table, facts_of(table, mapping), text);
+}
+
+static const char *total_text(const struct table *table, size_t column, char *text)
+{
+    if (all_columns[column].number)
+        return bytes_brief(all_columns[column].number(&table->space->total), text);
+    return all_columns[column].words(table, NULL, text);
 }
 
 static void widen(size_t *width, const char *text)
@@ -155,21 +243,15 @@ static void widen(size_t *width, const char *text)
         *width = length;
 }
 
-static void widen_for(struct form *form, const struct verso_inspect_mapping *mapping)
+static void widen_for(const struct table *table, struct form *form, const struct verso_inspect_mapping *mapping)
 {
     char text[TEXT_ROOM];
 
-    widen(&form->address_width, address_text(mapping, text));
+    widen(&form->address_width, address_text(form, mapping, text));
     widen(&form->size_width, bytes_brief(mapping->end - mapping->start, text));
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         if (form->widths[i])
-            widen(&form->widths[i], number_text(mapping, i, text));
-}
-
-/* The memory numbers are there for all mappings or for none: one file holds them. */
-static bool has_memory(const struct verso_inspect_space *space)
-{
-    return space->count > 0 && space->mappings[0].memory_error == 0;
+            widen(&form->widths[i], cell_text(table, mapping, i, text));
 }
 
 /* "address  size  acc   numbers...  name": the columns before the name, with the blanks between. */
@@ -177,7 +259,7 @@ static size_t columns_before_name(const struct form *form)
 {
     size_t columns = form->address_width + 2 + form->size_width + 2 + 4 + 2;
 
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         columns += form->widths[i] ? form->widths[i] + 2 : 0;
     return columns;
 }
@@ -185,25 +267,24 @@ static size_t columns_before_name(const struct form *form)
 /* Leaves out the least worthy column that is left. False when there is none. */
 static bool drop_one(struct form *form)
 {
-    size_t least = NUMBER_COUNT;
+    size_t least = COLUMN_COUNT;
 
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
-        if (form->widths[i] && (least == NUMBER_COUNT || number_columns[i].worth < number_columns[least].worth))
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        if (form->widths[i] && (least == COLUMN_COUNT || all_columns[i].worth < all_columns[least].worth))
             least = i;
-    if (least == NUMBER_COUNT)
+    if (least == COLUMN_COUNT)
         return false;
     form->widths[least] = 0;
     form->lacks_room = true;
     return true;
 }
 
-static void fit(const struct verso_inspect_space *space, struct form *form, size_t columns)
+static void fit(const struct table *table, struct form *form, size_t columns)
 {
-    form->name_columns = SIZE_MAX;
     if (columns == 0)
         return;
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
-        if (number_columns[i].number(&space->total) == 0)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        if (is_blank(table, &all_columns[i]))
             form->widths[i] = 0; /* the totals say that it is */
     while (columns_before_name(form) + NAME_COLUMNS_MIN > columns && drop_one(form))
         ;
@@ -211,82 +292,120 @@ static void fit(const struct verso_inspect_space *space, struct form *form, size
         columns > columns_before_name(form) + NAME_COLUMNS_MIN ? columns - columns_before_name(form) : NAME_COLUMNS_MIN;
 }
 
-static struct form form_of(const struct verso_inspect_space *space, size_t columns)
+static struct form form_of(const struct table *table, size_t columns)
 {
-    struct form form = { .address_width = strlen("address"), .size_width = strlen("size") };
+    struct form form = { .address_width = strlen("address"),
+                         .size_width = strlen("size"),
+                         .name_columns = columns ? NAME_COLUMNS_MIN : SIZE_MAX };
 
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
-        form.widths[i] = has_memory(space) ? strlen(number_columns[i].title) : 0;
-    for (size_t i = 0; i < space->count; i++)
-        widen_for(&form, &space->mappings[i]);
-    fit(space, &form, columns);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        form.widths[i] = is_known(table, &all_columns[i]) ? strlen(all_columns[i].title) : 0;
+    for (size_t i = 0; i < table->space->count; i++)
+        widen_for(table, &form, &table->space->mappings[i]);
+    fit(table, &form, columns);
     return form;
 }
 
 /* ---- Printing ---- */
 
+static void print_cell(const struct form *form, size_t column, const char *text)
+{
+    int width = (int)form->widths[column];
+
+    if (width)
+        printf("%*s  ", all_columns[column].is_left ? -width : width, text);
+}
+
 static void print_titles(const struct form *form)
 {
     printf("%-*s  %*s  %-4s  ", (int)form->address_width, "address", (int)form->size_width, "size", "acc.");
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
-        if (form->widths[i])
-            printf("%*s  ", (int)form->widths[i], number_columns[i].title);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        print_cell(form, i, all_columns[i].title);
     puts("name");
 }
 
-static void print_row(const struct form *form, const struct verso_inspect_mapping *mapping)
+/* Writable and executable at once is marked: that is how injected code comes to run. */
+static void print_access(const struct verso_inspect_mapping *mapping)
 {
-    char address[TEXT_ROOM], text[TEXT_ROOM], access[5];
+    char access[5];
+    bool is_marked = is_writable_code(mapping), has_color = is_marked && color_wanted(stdout);
+
+    printf("%s%s%s%s ", has_color ? ALARM_COLOR : "", access_shown(mapping->access, access), is_marked ? "!" : " ",
+           has_color ? "\033[0m" : "");
+}
+
+static void print_row(const struct table *table, const struct form *form, const struct verso_inspect_mapping *mapping)
+{
+    char address[TEXT_ROOM], text[TEXT_ROOM];
     char *name = name_shown(*mapping->name ? mapping->name : "[anonymous]");
 
-    printf("%-*s  %*s  %s  ", (int)form->address_width, address_text(mapping, address), (int)form->size_width,
-           bytes_brief(mapping->end - mapping->start, text), access_shown(mapping->access, access));
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
+    printf("%-*s  %*s  ", (int)form->address_width, address_text(form, mapping, address), (int)form->size_width,
+           bytes_brief(mapping->end - mapping->start, text));
+    print_access(mapping);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         if (form->widths[i])
-            printf("%*s  ", (int)form->widths[i], number_text(mapping, i, text));
+            print_cell(form, i, cell_text(table, mapping, i, text));
     print_tail(name, form->name_columns);
     putchar('\n');
     free(name);
 }
 
-static void print_totals(const struct form *form, const struct verso_inspect_space *space, uint64_t size)
+static void print_totals(const struct table *table, const struct form *form, uint64_t size)
 {
     char text[TEXT_ROOM];
 
     printf("%-*s  %*s  %-4s  ", (int)form->address_width, "total", (int)form->size_width, bytes_brief(size, text), "");
-    for (size_t i = 0; i < NUMBER_COUNT; i++)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         if (form->widths[i])
-            printf("%*s  ", (int)form->widths[i], bytes_brief(number_columns[i].number(&space->total), text));
-    printf("%s mapping%s\n", count_shown(space->count, text), space->count == 1 ? "" : "s");
+            print_cell(form, i, total_text(table, i, text));
+    printf("%s mapping%s\n", count_shown(table->space->count, text), table->space->count == 1 ? "" : "s");
 }
 
-static void print_left_out(const struct form *form, const struct verso_inspect_space *space)
+/* Prints a word after @separator, or on a line of its own where there is no room. */
+static void print_word(const char *separator, const char *word, size_t *used, size_t columns)
+{
+    size_t length = strlen(separator) + strlen(word);
+
+    if (*used > 0 && *used + length >= columns) { /* a comma may follow */
+        printf("%s\n  %s", *separator == ',' ? "," : "", word);
+        *used = 2 + strlen(word);
+        return;
+    }
+    printf("%s%s", separator, word);
+    *used += length;
+}
+
+static void print_left_out(const struct table *table, const struct form *form, size_t columns)
 {
     const char *separator = "Without room for: ";
+    size_t used = 0;
 
     if (!form->lacks_room)
         return;
-    for (size_t i = 0; i < NUMBER_COUNT; i++) {
-        if (form->widths[i] || number_columns[i].number(&space->total) == 0)
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        if (form->widths[i] || !is_known(table, &all_columns[i]) || is_blank(table, &all_columns[i]))
             continue;
-        printf("%s%s", separator, number_columns[i].title);
+        print_word(separator, all_columns[i].title, &used, columns);
         separator = ", ";
     }
-    puts(" (see --width)");
+    print_word(" ", "(see --width)", &used, columns);
+    putchar('\n');
 }
 
-void table_print(const struct verso_inspect_space *space, unsigned order, size_t columns)
+void table_print(const struct verso_inspect_space *space, const struct space_facts *facts, unsigned order,
+                 size_t columns)
 {
-    const struct verso_inspect_mapping **rows = in_order(space, order);
-    struct form form = form_of(space, columns);
+    const struct table table = { space, facts };
+    const struct verso_inspect_mapping **rows = in_order(&table, order);
+    struct form form = form_of(&table, columns);
     uint64_t size = 0;
 
     print_titles(&form);
     for (size_t i = 0; i < space->count; i++) {
-        print_row(&form, rows[i]);
+        print_row(&table, &form, rows[i]);
         size += rows[i]->end - rows[i]->start;
     }
-    print_totals(&form, space, size);
-    print_left_out(&form, space);
+    print_totals(&table, &form, size);
+    print_left_out(&table, &form, columns);
     free(rows);
 }

@@ -153,6 +153,25 @@ struct verso_inspect_run {
 VERSO_API int verso_inspect_runs(pid_t pid, uint64_t start, uint64_t end, struct verso_inspect_run **out_runs,
                                  size_t *out_count);
 
+/* Guard pages that are no mapping of their own (MADV_GUARD_INSTALL). */
+struct verso_inspect_guards {
+    struct verso_number pages;
+    struct verso_number places; /* runs of neighbouring guards */
+};
+
+/**
+ * verso_inspect_guards() - how many guard pages a range of a process holds
+ * @start, @end: page-aligned addresses
+ *
+ * Costs a walk of the page tables, and none of what was never touched. Guards made by mprotect are mappings: not here.
+ * Kernels that do not tell of guards (before Linux 6.15) leave both numbers missing: that is no failure.
+ *
+ * Errors:  as verso_inspect_pages().
+ * Threads: any.
+ * Source:  PAGEMAP_SCAN, PAGE_IS_GUARD.
+ */
+VERSO_API int verso_inspect_guards(pid_t pid, uint64_t start, uint64_t end, struct verso_inspect_guards *out_guards);
+
 /* ---- Frames ---- */
 
 enum verso_inspect_frame_state {

@@ -72,6 +72,7 @@ static void look_at_pages(void)
 {
     struct verso_inspect_run *runs = UNTOUCHED;
     struct verso_inspect_page pages[8];
+    struct verso_inspect_guards guards = { { 7, 7, "", "" }, { 7, 7, "", "" } };
     int frames_error = 7;
     size_t count = 7;
 
@@ -80,6 +81,8 @@ static void look_at_pages(void)
         assert_true(runs == UNTOUCHED && count == 7);
     assert_true(count > 0);
     free(runs);
+    attempt(verso_inspect_guards(0, (uintptr_t)map, (uintptr_t)map + map_bytes, &guards))
+        assert_int_equal(guards.pages.value, 7);
 }
 
 static void test_files(void **state)

@@ -15,6 +15,7 @@ keys = {
     "size": lambda row: -row["bytes"],
     "resident": lambda row: -row["memory"]["resident_bytes"],
     "dirty": lambda row: -row["memory"]["private_dirty_bytes"] - row["memory"]["shared_dirty_bytes"],
+    "kind": lambda row: row["kind"],
     "name": lambda row: row["name"].encode(),
 }
 for order, key in keys.items():

@@ -158,6 +158,37 @@ static void test_guards_show(void **state)
     munmap(memory, 4 * page_bytes);
 }
 
+/* More places than one answer of the kernel holds, one of them two pages long, across the border of two ranges. */
+static void test_guards_are_counted(void **state)
+{
+    size_t page_bytes = verso__os_page_bytes(), page_count = 1400;
+    struct verso_inspect_guards guards = { { 7, 7, "", "" }, { 7, 7, "", "" } };
+    char *memory = make_anonymous(page_count);
+    uintptr_t start = (uintptr_t)memory, end = start + page_count * page_bytes;
+
+    (void)state;
+    assert_fails(verso_inspect_guards(0, start + 1, end, &guards), VERSO_E_RANGE);
+    assert_fails(verso_inspect_guards(0, end, start, &guards), VERSO_E_RANGE);
+    assert_int_equal(guards.pages.value, 7);
+    assert_ok(verso_inspect_guards(0, start, end, &guards));
+    if (guards.pages.error)
+        skip_because("this kernel does not tell of guards (Linux 6.15)");
+    assert_int_equal(guards.pages.value, 0);
+    assert_int_equal(guards.places.value, 0);
+    memory[0] = 1;
+    for (size_t i = 1; i < page_count; i += 2)
+        assert_int_equal(madvise(memory + i * page_bytes, page_bytes, MADV_GUARD_INSTALL), 0);
+    assert_int_equal(madvise(memory + 2 * page_bytes, page_bytes, MADV_GUARD_INSTALL), 0);
+    assert_ok(verso_inspect_guards(0, start, end, &guards));
+    assert_int_equal(guards.pages.value, page_count / 2 + 1);
+    assert_int_equal(guards.places.value, page_count / 2 - 1); /* 1, 2 and 3 are one */
+    assert_ok(verso_inspect_guards(0, start, start + 2 * page_bytes, &guards));
+    assert_int_equal(guards.pages.value, 1);
+    assert_ok(verso_inspect_guards(0, start, start, &guards));
+    assert_int_equal(guards.pages.value, 0);
+    munmap(memory, page_count * page_bytes);
+}
+
 /* What PAGEMAP_SCAN itself says: 1 one huge mapping, 0 none, negative when it can't be asked. */
 static int scan_says_huge(const char *start, size_t bytes)
 {
@@ -460,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_looking_brings_nothing_in),
         cmocka_unit_test(test_pages_of_another_process),
         cmocka_unit_test(test_guards_show),
+        cmocka_unit_test(test_guards_are_counted),
         cmocka_unit_test(test_huge_pages_show),
         cmocka_unit_test(test_pages_refused),
         cmocka_unit_test(test_runs_of_touched_pages),
