@@ -306,11 +306,12 @@ inline void *verso_arena_alloc(struct verso_arena *arena, size_t bytes, size_t a
 {
     size_t align = align_bytes ? align_bytes : VERSO_ARENA_ALIGN;
     size_t room = (size_t)(arena->end - arena->next);
-    size_t skip = (size_t)(0 - (uintptr_t)arena->next) & (align - 1);
+    uintptr_t start = ((uintptr_t)arena->next + (align - 1)) & ~(uintptr_t)(align - 1);
+    size_t skip = (size_t)(start - (uintptr_t)arena->next);
 
-    /* 0 bytes become the largest number there is. */
+    /* 0 bytes become the largest number there is, and so does a sum that wrapped. */
     if (__builtin_expect(bytes - 1 < room && skip <= room - bytes && (align & (align - 1)) == 0, 1)) {
-        unsigned char *block = arena->next + skip;
+        unsigned char *block = (unsigned char *)start; /* not next + skip: blocks wait for each other one step less */
 
         arena->next = block + bytes;
         arena->blocks++;
