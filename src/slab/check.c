@@ -48,7 +48,15 @@ static _Atomic uint32_t *generation_of(const struct verso_slab *slab, struct ver
 /* Looks at memory that is poisoned, on purpose. */
 __attribute__((no_sanitize("address"))) static bool is_filled(const unsigned char *object, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
+    const uint64_t wanted = VERSO__SLAB_FILL * 0x0101010101010101ULL;
+    size_t i = 0;
+
+    for (uint64_t word; i + sizeof(word) <= bytes; i += sizeof(word)) {
+        __builtin_memcpy(&word, object + i, sizeof(word));
+        if (word != wanted)
+            return false;
+    }
+    for (; i < bytes; i++)
         if (object[i] != VERSO__SLAB_FILL)
             return false;
     return true;
@@ -80,29 +88,42 @@ static void *set_aside(struct verso_slab *slab, void *object)
 void *verso__slab_prepare(struct verso_slab *slab, void *object)
 {
     struct verso__slab_place place;
+    _Atomic uint32_t *generation;
 
     unpoison(slab, object, slab->object_bytes);
     if ((slab->care & VERSO__SLAB_CARE_FILL) && !is_filled(object, slab->object_bytes))
         return set_aside(slab, object);
-    if (slab->generations && verso__slab_locate(slab, object, &place))
-        atomic_fetch_add_explicit(generation_of(slab, place), 1, memory_order_release);
+    if (slab->generations && verso__slab_locate(slab, object, &place)) {
+        generation = generation_of(slab, place); /* nobody else changes it while the object is neither free nor live */
+        atomic_store_explicit(generation, atomic_load_explicit(generation, memory_order_relaxed) + 1,
+                              memory_order_release);
+    }
     if (slab->care & VERSO__SLAB_CARE_ZERO)
         memset(object, 0, slab->object_bytes);
     return object;
+}
+
+/* From odd to even: of several threads, one does it. */
+static bool end_life(const struct verso_slab *slab, struct verso__slab_place place, uint32_t meant)
+{
+    _Atomic uint32_t *generation = generation_of(slab, place);
+    uint32_t now = atomic_load_explicit(generation, memory_order_relaxed);
+
+    if (!(now & 1) || (meant && now != meant))
+        return false;
+    if (slab->is_shared)
+        return atomic_compare_exchange_strong_explicit(generation, &now, now + 1, memory_order_acq_rel,
+                                                       memory_order_relaxed);
+    atomic_store_explicit(generation, now + 1, memory_order_relaxed);
+    return true;
 }
 
 int verso__slab_retire(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation)
 {
     unsigned char *object = verso__slab_address(slab, place);
 
-    if (slab->generations) {
-        uint32_t now = atomic_load_explicit(generation_of(slab, place), memory_order_relaxed);
-
-        if (!(now & 1) || (generation && now != generation) ||
-            !atomic_compare_exchange_strong_explicit(generation_of(slab, place), &now, now + 1, memory_order_acq_rel,
-                                                     memory_order_relaxed))
-            return VERSO_E_STALE;
-    }
+    if (slab->generations && !end_life(slab, place, generation))
+        return VERSO_E_STALE;
     if (slab->care & VERSO__SLAB_CARE_FILL)
         memset(object, VERSO__SLAB_FILL, slab->object_bytes);
     poison(slab, object, slab->object_bytes);

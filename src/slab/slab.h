@@ -42,20 +42,22 @@
 #define VERSO__SLAB_NOBODY ((uintptr_t)0) /* a cache that no thread has */
 #define VERSO__SLAB_LINE 64
 
-/* Who takes objects: the slab's only user, or one of its threads. */
+/* Who takes objects: the slab's only user, or one of its threads. What others read, what it alone writes, and what
+ * others write are lines apart. */
 struct verso__slab_cache {
     _Atomic uintptr_t thread; /* its thread pointer */
-    _Atomic uint64_t *word;   /* to take from next; never NULL */
-    unsigned char *base;      /* the object of that word's lowest bit */
-    uint32_t listed;          /* 1 + index of the first of its blocks with free objects; 0: none */
     unsigned slot;            /* in the table of threads */
     struct verso_slab *slab;
     struct verso__slab_cache *next;                    /* of all caches of the slab */
     struct verso__slab_cache *orphan;                  /* the next that has no thread */
     struct verso__slab_cache *sibling, **sibling_from; /* of its thread, in other slabs */
     unsigned char apart[VERSO__SLAB_LINE];
-    _Atomic uint32_t pending; /* 1 + index of the first block that others have freed objects of; 0: none */
+    _Atomic uint64_t *word; /* to take from next; never NULL */
+    unsigned char *base;    /* the object of that word's lowest bit */
+    uint32_t listed;        /* 1 + index of the first of its blocks with free objects; 0: none */
     unsigned char apart_too[VERSO__SLAB_LINE];
+    _Atomic uint32_t pending; /* 1 + index of the first block that others have freed objects of; 0: none */
+    unsigned char apart_as_well[VERSO__SLAB_LINE];
 };
 
 /* Of a block, for its owner. */
