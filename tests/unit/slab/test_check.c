@@ -154,6 +154,9 @@ static int store_behind_the_block(void *arg)
     (void)signal(SIGSEGV, SIG_DFL);
     if (!object || verso_slab_info(slab, &info) < 0)
         return 1;
+    for (size_t i = 0; i < info.block_objects; i++) /* so that there is memory on both sides of it */
+        if (!verso_slab_alloc(slab))
+            return 1;
     store(object + info.block_objects * info.stride_bytes);
     return 0;
 }

@@ -224,6 +224,29 @@ static void test_a_thread_that_ends_leaves_its_blocks(void **state)
     verso_slab_close(shared.slab);
 }
 
+static void *alloc_and_free(void *arg)
+{
+    for (int i = 0; i < 10; i++)
+        if (verso_slab_free(arg, verso_slab_alloc(arg)) < 0)
+            return WRONG;
+    return NULL;
+}
+
+/* The second thread gets what the first has left, but not what has been given away in between. */
+static void test_what_was_inherited_is_not_inherited_again(void **state)
+{
+    struct verso_slab *slab = opened(48, VERSO_SLAB_SHARED);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        run(alloc_and_free, slab);
+        assert_ok(verso_slab_trim(slab));
+    }
+    assert_int_equal(info_of(slab).live_count, 0);
+    assert_int_equal(info_of(slab).block_count, 1);
+    verso_slab_close(slab);
+}
+
 static void test_threads_come_and_go(void **state)
 {
     uint64_t blocks = 0;
@@ -308,22 +331,24 @@ static void test_a_slab_may_be_closed_before_its_threads_end(void **state)
 
 static atomic_bool is_over;
 
+/* Whole blocks come and go, so that the locks are in use. */
 static void *churn(void *arg)
 {
-    void *objects[64] = { NULL };
-    uint64_t random = 99;
+    enum {
+        BURST = 3000
+    };
+    void **objects = calloc(BURST, sizeof(void *));
+    void *wrong = objects ? NULL : WRONG;
 
-    while (!atomic_load(&is_over)) {
-        size_t i = (size_t)(random_next(&random) % 64);
-
-        if (objects[i] && verso_slab_free(arg, objects[i]) < 0)
-            return WRONG;
-        objects[i] = objects[i] && random % 2 ? NULL : verso_slab_alloc(arg);
+    while (!wrong && !atomic_load(&is_over)) {
+        for (size_t i = 0; i < BURST; i++)
+            objects[i] = verso_slab_alloc(arg);
+        for (size_t i = 0; i < BURST; i++)
+            if (!objects[i] || verso_slab_free(arg, objects[i]) < 0)
+                wrong = WRONG;
     }
-    for (size_t i = 0; i < 64; i++)
-        if (verso_slab_free(arg, objects[i]) < 0)
-            return WRONG;
-    return NULL;
+    free(objects);
+    return wrong;
 }
 
 /* In the child: the parent's objects are all there, can be freed, and none is handed out again before. */
@@ -395,6 +420,60 @@ static void test_a_child_of_fork_goes_on(void **state)
     verso_slab_close(shared.slab);
 }
 
+static void *alloc_and_stay(void *arg)
+{
+    void *wrong = alloc_all(&shared);
+
+    (void)pthread_barrier_wait(arg);
+    (void)pthread_barrier_wait(arg);
+    return wrong;
+}
+
+static int use_what_others_had(void *arg)
+{
+    struct verso_slab_info before = VERSO_SLAB_INFO_INIT, after = VERSO_SLAB_INFO_INIT;
+
+    (void)arg;
+    if (verso_slab_info(shared.slab, &before) < 0 || before.live_count != shared.count)
+        return 1;
+    if (free_all(&shared) || alloc_all(&shared))
+        return 2;
+    for (uint64_t i = before.live_count; i < before.block_count * before.block_objects; i++)
+        if (!verso_slab_alloc(shared.slab)) /* every object of every block */
+            return 2;
+    if (verso_slab_info(shared.slab, &after) < 0)
+        return 2;
+    return after.block_count == before.block_count && after.thread_count == 1 ? 0 : 3;
+}
+
+static void test_a_child_of_fork_has_what_other_threads_had(void **state)
+{
+    pthread_barrier_t barrier;
+    pthread_t thread;
+
+    (void)state;
+    if (support_is_tsan())
+        skip_because("TSan has no threads in the child of a program that has some");
+    for (int has_own = 0; has_own < 2; has_own++) {
+        int status;
+
+        shared = (struct shared){ .slab = opened(48, VERSO_SLAB_SHARED), .count = COUNT };
+        if (has_own)
+            assert_ok(verso_slab_free(shared.slab, taken(shared.slab)));
+        assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+        thread = started(alloc_and_stay, &barrier);
+        (void)pthread_barrier_wait(&barrier);
+        status = support_child(use_what_others_had, NULL);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        (void)pthread_barrier_wait(&barrier);
+        joined(thread);
+        assert_int_equal(pthread_barrier_destroy(&barrier), 0);
+        assert_int_equal(info_of(shared.slab).live_count, COUNT);
+        verso_slab_close(shared.slab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest list[] = {
@@ -403,10 +482,12 @@ int main(void)
         cmocka_unit_test(test_a_second_free_that_came_late_is_counted),
         cmocka_unit_test(test_threads_trade_objects),
         cmocka_unit_test(test_a_thread_that_ends_leaves_its_blocks),
+        cmocka_unit_test(test_what_was_inherited_is_not_inherited_again),
         cmocka_unit_test(test_threads_come_and_go),
         cmocka_unit_test(test_a_thread_may_use_it_while_it_ends),
         cmocka_unit_test(test_a_slab_may_be_closed_before_its_threads_end),
         cmocka_unit_test(test_a_child_of_fork_goes_on),
+        cmocka_unit_test(test_a_child_of_fork_has_what_other_threads_had),
     };
 
     return run_test_list(list);
