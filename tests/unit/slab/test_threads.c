@@ -2,6 +2,8 @@
 /* Threads: objects freed elsewhere, threads that end, fork(). */
 #include "slabs.h"
 
+#include "slab/slab.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -264,6 +266,40 @@ static void test_threads_come_and_go(void **state)
     verso_slab_close(shared.slab);
 }
 
+static void *alloc_is_refused(void *arg)
+{
+    void *object = verso_slab_alloc(arg);
+
+    return !object && verso_error_last()->code == -EAGAIN ? NULL : WRONG;
+}
+
+/* The table of threads is full; whoever is in it goes on, who comes later is told, and may free. */
+static void test_there_is_a_limit_to_threads(void **state)
+{
+    struct verso_slab *slab = opened(48, VERSO_SLAB_SHARED);
+    struct verso__slab_cache *others = calloc(VERSO__SLAB_THREADS_MAX, sizeof(*others));
+
+    (void)state;
+    assert_non_null(others);
+    shared = (struct shared){ .slab = slab, .objects = { taken(slab) }, .count = 1 };
+    for (unsigned i = 0; i < VERSO__SLAB_THREADS_MAX; i++) {
+        others[i].slot = i;
+        others[i].thread = 1; /* no thread's */
+        if (!slab->table[i])
+            slab->table[i] = &others[i];
+    }
+    run(alloc_is_refused, slab);
+    run(free_all, &shared);
+    assert_non_null(taken(slab));
+    for (unsigned i = 0; i < VERSO__SLAB_THREADS_MAX; i++)
+        if (slab->table[i] == &others[i])
+            slab->table[i] = NULL;
+    free(others);
+    shared.count = 10;
+    run(alloc_all, &shared);
+    verso_slab_close(slab);
+}
+
 static pthread_key_t late_key;
 
 static void free_late(void *arg)
@@ -484,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_a_thread_that_ends_leaves_its_blocks),
         cmocka_unit_test(test_what_was_inherited_is_not_inherited_again),
         cmocka_unit_test(test_threads_come_and_go),
+        cmocka_unit_test(test_there_is_a_limit_to_threads),
         cmocka_unit_test(test_a_thread_may_use_it_while_it_ends),
         cmocka_unit_test(test_a_slab_may_be_closed_before_its_threads_end),
         cmocka_unit_test(test_a_child_of_fork_goes_on),
