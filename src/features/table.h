@@ -47,9 +47,18 @@
     X("PR_SET_VMA_ANON_NAME", "Linux 5.17", \
       "names for memory without a file, in /proc/PID/maps", \
       "such memory has no name in /proc/PID/maps; `verso maps` shows it as anonymous") \
+    X("PR_SET_MDWE", "Linux 6.3", \
+      "a process giving up, for good, the right to make memory executable that was writable", \
+      "nothing: no part of verso asks for it; code with two views works under it, toggled code does not") \
+    X("executable memory", "Linux 2.0", \
+      "code in one view that is toggled (VERSO_CODE_TOGGLE)", \
+      "verso_code_open() with TOGGLE answers VERSO_E_EXEC") \
+    X("executable memfd", "Linux 3.17", \
+      "code with a view for writing and one for running (VERSO_CODE_DUAL)", \
+      "code gets one view that is toggled; verso_code_info() says so") \
     N("memfd seals", "Linux 3.17", \
-      "copies of files that nobody can change (VERSO_MAP_COPY); memory to clone", \
-      "VERSO_MAP_COPY and verso_clone_base_make() answer VERSO_E_UNSUPPORTED") \
+      "copies of files that nobody can change (VERSO_MAP_COPY); memory to clone; rings; code with two views", \
+      "VERSO_MAP_COPY and verso_clone_base_make() answer VERSO_E_UNSUPPORTED, verso_ring_open() the error") \
     X("F_SEAL_FUTURE_WRITE", "Linux 5.1", \
       "shared memory that only its maker may write (verso_clone_base_freeze); code with a view for writing and one for running", \
       "VERSO_CLONE_FROZEN_FOR_OTHERS answers VERSO_E_UNSUPPORTED; code gets one view that is toggled; verso_code_info() says so") \
@@ -58,7 +67,7 @@
       "makes them without that promise") \
     X("MFD_HUGETLB", "Linux 4.14", \
       "files of memory made of huge pages", \
-      "copies in memory get base pages") \
+      "copies in memory get base pages; rings and shared spans transparent huge pages where they can be had") \
     X("memfd_secret", "Linux 5.14", \
       "memory that the kernel itself does not map", \
       "spans of kind VERSO_PAGES_SECRET answer VERSO_E_UNSUPPORTED") \
@@ -157,7 +166,7 @@
       "nothing: no part of verso asks for it") \
     X("userfaultfd", "Linux 4.3", \
       "serving and injecting faults in user space", \
-      "nothing: tests that inject faults by it are skipped") \
+      "as without its asynchronous write-protect; tests that inject faults by it are skipped") \
     X("userfaultfd write-protect", "Linux 5.7", \
       "knowing which pages are written, one fault each", \
       "nothing: no part of verso asks for it") \
@@ -181,7 +190,10 @@
       "reads /proc/PID/maps up to it") \
     X("PAGEMAP_SCAN", "Linux 6.7", \
       "runs of pages in the same state", \
-      "reads /proc/PID/pagemap entry by entry") \
+      "reads /proc/PID/pagemap entry by entry; counts no guards; notes stores by SIGSEGV") \
+    X("PAGEMAP_SCAN, guards", "Linux 6.15", \
+      "finding guard pages, which are no mappings", \
+      "`verso maps` and verso_inspect_guards() say that guards are not known") \
     X("/proc/PID/pagemap frames", "Linux 2.6.25", \
       "which frame holds a page", \
       "shows pages without their frame numbers; needs CAP_SYS_ADMIN") \

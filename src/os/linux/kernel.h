@@ -73,6 +73,7 @@ struct verso__cachestat {
 #endif
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65 /* 6.3 */
+#define PR_GET_MDWE 66
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 #ifndef MLOCK_ONFAULT

@@ -204,6 +204,33 @@ static int try_name(const char **out_note)
     return r;
 }
 
+/* Asked, not tried: what it forbids stays forbidden. */
+static int try_mdwe(const char **out_note)
+{
+    int flags = prctl(PR_GET_MDWE, 0UL, 0UL, 0UL, 0UL);
+
+    if (flags < 0)
+        return -errno;
+    *out_note = flags ? "in force here: no mapping gains the right to be executed" : "not in force here";
+    return 0;
+}
+
+/* Memory that is written first and run then, as one view of code is. */
+static int try_executable(const char **out_note)
+{
+    size_t bytes = verso__os_page_bytes();
+    char *memory;
+    int r = verso__probe_memory(bytes, &memory);
+
+    if (r < 0)
+        return r;
+    r = verso__os_protect(memory, bytes, VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_EXEC);
+    if (r == -EACCES || r == -EPERM)
+        *out_note = "a policy forbids it: MDWE, SELinux's execmem";
+    (void)verso__os_unmap(memory, bytes);
+    return r;
+}
+
 /* ---- Files of memory ---- */
 
 static int try_seals(unsigned seals)
@@ -251,6 +278,27 @@ static int try_memfd_hugetlb(const char **out_note)
     return try_memfd_flags(MFD_HUGETLB);
 }
 
+/* The second view of code. */
+static int try_memfd_executable(const char **out_note)
+{
+    size_t bytes = verso__os_page_bytes();
+    void *view;
+    int fd, r = verso__os_memory_file("verso-probe", 0, &fd);
+
+    if (r < 0)
+        return r;
+    r = verso__os_truncate(fd, bytes);
+    if (r == 0)
+        r = verso__os_map(NULL, bytes, VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_EXEC, VERSO__OS_MAP_SHARED, fd, 0,
+                          &view);
+    if (r == 0)
+        (void)verso__os_unmap(view, bytes);
+    else if (r == -EACCES || r == -EPERM)
+        *out_note = "a policy forbids it: SELinux, or the mount of files of memory";
+    verso__os_close(fd);
+    return r;
+}
+
 static int try_memfd_secret(const char **out_note)
 {
     int fd = (int)syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);
@@ -275,6 +323,9 @@ const struct probe verso__probes_of_maps[] = {
     { "membarrier", try_barrier },
     { "membarrier for code", try_code_barrier },
     { "PR_SET_VMA_ANON_NAME", try_name },
+    { "PR_SET_MDWE", try_mdwe },
+    { "executable memory", try_executable },
+    { "executable memfd", try_memfd_executable },
     { "memfd seals", try_memfd },
     { "F_SEAL_FUTURE_WRITE", try_future_write },
     { "MFD_NOEXEC_SEAL", try_noexec_seal },

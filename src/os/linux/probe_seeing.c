@@ -87,6 +87,28 @@ static int try_page_scan(const char **out_note)
     return r;
 }
 
+/* A guard of our own has to be seen. */
+static int try_guard_scan(const char **out_note)
+{
+    size_t bytes = verso__os_page_bytes();
+    struct verso__os_page_run run;
+    struct subject subject;
+    size_t count = 0;
+    uint64_t walked;
+    int r = subject_open(&subject);
+
+    if (r < 0)
+        return r;
+    r = madvise(subject.page, bytes, MADV_GUARD_INSTALL) < 0 ? -errno : 0;
+    if (r < 0)
+        *out_note = "there are no guards to be seen";
+    else
+        r = verso__os_page_scan(subject.pagemap_fd, (uintptr_t)subject.page, (uintptr_t)subject.page + bytes,
+                                VERSO__OS_PAGE_GUARD, &run, 1, &count, &walked);
+    subject_close(&subject);
+    return r < 0 ? r : count == 1 ? 0 : -ENODATA;
+}
+
 /* The kernel hides frame numbers by zeros, not by refusing. */
 static int frame_of_own_page(uint64_t *out_frame)
 {
@@ -167,13 +189,9 @@ static int try_tracepoints(const char **out_note)
 }
 
 const struct probe verso__probes_of_seeing[] = {
-    { "/proc/PID/smaps", try_smaps },
-    { "PROCMAP_QUERY", try_maps_query },
-    { "PAGEMAP_SCAN", try_page_scan },
-    { "/proc/PID/pagemap frames", try_frames },
-    { "/proc/kpageflags", try_frame_flags },
-    { "/proc/kpagecount", try_frame_counts },
-    { "perf page faults", try_fault_events },
-    { "filemap tracepoints", try_tracepoints },
-    { NULL, NULL },
+    { "/proc/PID/smaps", try_smaps },           { "PROCMAP_QUERY", try_maps_query },
+    { "PAGEMAP_SCAN", try_page_scan },          { "PAGEMAP_SCAN, guards", try_guard_scan },
+    { "/proc/PID/pagemap frames", try_frames }, { "/proc/kpageflags", try_frame_flags },
+    { "/proc/kpagecount", try_frame_counts },   { "perf page faults", try_fault_events },
+    { "filemap tracepoints", try_tracepoints }, { NULL, NULL },
 };
