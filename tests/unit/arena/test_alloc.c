@@ -478,6 +478,42 @@ static void test_a_span_of_somebody_else(void **state)
     verso_pages_close(pages);
 }
 
+/* Blocks that a child sees as its parent writes them. */
+static int write_to_parent(void *arg)
+{
+    memset(arg, 8, 3000);
+    return 0;
+}
+
+static void test_a_span_shared_with_children(void **state)
+{
+    struct verso_pages_options pages_options = VERSO_PAGES_OPTIONS_INIT;
+    struct verso_arena_options options = VERSO_ARENA_OPTIONS_INIT;
+    struct verso_arena_mark mark;
+    struct verso_arena *arena;
+    struct verso_pages *pages;
+    unsigned char *block;
+
+    (void)state;
+    pages_options.kind = VERSO_PAGES_SHARED;
+    pages_options.flags = VERSO_PAGES_GUARD_ENDS;
+    assert_ok(verso_pages_open(MIB, &pages_options, &pages));
+    options.pages = pages;
+    assert_ok(verso_arena_open(&options, &arena));
+    mark = verso_arena_mark(arena);
+    block = verso_arena_alloc_zero(arena, 3000, 1);
+    assert_non_null(block);
+    assert_int_equal(support_child(write_to_parent, block), 0);
+    assert_true(is_filled(block, 3000, 8));
+    assert_ok(verso_arena_release(arena, mark));
+    assert_ok(verso_arena_reset(arena, 0, VERSO_ARENA_DISCARD));
+    block = verso_arena_alloc(arena, 3000, 1);
+    assert_non_null(block);
+    assert_true(is_filled(block, 3000, 0));
+    verso_arena_close(arena);
+    verso_pages_close(pages);
+}
+
 static void test_huge_and_populated(void **state)
 {
     struct verso_arena_options options = VERSO_ARENA_OPTIONS_INIT;
@@ -570,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_few_addresses),
         cmocka_unit_test(test_little_memory),
         cmocka_unit_test(test_a_span_of_somebody_else),
+        cmocka_unit_test(test_a_span_shared_with_children),
         cmocka_unit_test(test_huge_and_populated),
         cmocka_unit_test(test_an_arena_for_each_thread),
         cmocka_unit_test(test_nothing_is_left),

@@ -36,6 +36,49 @@ static void test_each_block_faults_behind_its_end(void **state)
     each_block_faults_behind_its_end();
 }
 
+static void some_blocks_at_random(void)
+{
+    enum {
+        BLOCKS = 20000,
+        ONE_IN = 50
+    };
+    struct verso_arena *arena = opened(256 * MIB, ONE_IN);
+    struct verso_arena_mark mark = verso_arena_mark(arena);
+    uint64_t guards, between = 0, before = 0;
+    unsigned gaps_seen = 0;
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        unsigned char *block = verso_arena_alloc_zero(arena, 40, 8);
+
+        assert_non_null(block);
+        assert_true(is_filled(block, 40, 0));
+        memset(block, 3, 40);
+        guards = info_of(arena).guards;
+        if (guards > before) {
+            assert_int_equal(guards, before + 1);
+            if (gaps_seen < 20)
+                assert_faults(block + 40);
+            gaps_seen += between != i % ONE_IN;
+            between = i % ONE_IN;
+            before = guards;
+        }
+    }
+    guards = info_of(arena).guards;
+    assert_true(guards > BLOCKS / ONE_IN / 2 && guards < 2 * BLOCKS / ONE_IN);
+    assert_true(gaps_seen > guards / 2); /* not each fiftieth */
+    assert_ok(verso_arena_release(arena, mark));
+    assert_int_equal(info_of(arena).guards, 0);
+    /* The same addresses, and no guard of before in the middle of a block. */
+    for (int i = 0; i < 30; i++) {
+        unsigned char *block = verso_arena_alloc_zero(arena, 100000, 8);
+
+        assert_non_null(block);
+        assert_true(is_filled(block, 100000, 0));
+        memset(block, 3, 100000);
+    }
+    verso_arena_close(arena);
+}
+
 static int as_an_old_kernel(void *arg)
 {
     struct verso_arena *arena;
@@ -44,6 +87,7 @@ static int as_an_old_kernel(void *arg)
     if (!old_kernel_without(SYS_madvise, 2, MADV_GUARD_INSTALL_HERE, MADV_GUARD_INSTALL_HERE + 1, EINVAL))
         return CHILD_SKIPS;
     each_block_faults_behind_its_end();
+    some_blocks_at_random();
     arena = opened(MIB, 1);
     assert_non_null(verso_arena_alloc(arena, 1, 0));
     child_assert(info_of(arena).guard_method == VERSO_PAGES_GUARD_MAPPINGS);
@@ -160,46 +204,8 @@ static void test_realloc_leaves_a_fault(void **state)
 
 static void test_some_blocks_at_random(void **state)
 {
-    enum {
-        BLOCKS = 20000,
-        ONE_IN = 50
-    };
-    struct verso_arena *arena = opened(256 * MIB, ONE_IN);
-    struct verso_arena_mark mark = verso_arena_mark(arena);
-    uint64_t guards, between = 0, before = 0;
-    unsigned gaps_seen = 0;
-
     (void)state;
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        unsigned char *block = verso_arena_alloc_zero(arena, 40, 8);
-
-        assert_non_null(block);
-        assert_true(is_filled(block, 40, 0));
-        memset(block, 3, 40);
-        guards = info_of(arena).guards;
-        if (guards > before) {
-            assert_int_equal(guards, before + 1);
-            if (gaps_seen < 20)
-                assert_faults(block + 40);
-            gaps_seen += between != i % ONE_IN;
-            between = i % ONE_IN;
-            before = guards;
-        }
-    }
-    guards = info_of(arena).guards;
-    assert_true(guards > BLOCKS / ONE_IN / 2 && guards < 2 * BLOCKS / ONE_IN);
-    assert_true(gaps_seen > guards / 2); /* not each fiftieth */
-    assert_ok(verso_arena_release(arena, mark));
-    assert_int_equal(info_of(arena).guards, 0);
-    /* The same addresses, and no guard of before in the middle of a block. */
-    for (int i = 0; i < 30; i++) {
-        unsigned char *block = verso_arena_alloc_zero(arena, 100000, 8);
-
-        assert_non_null(block);
-        assert_true(is_filled(block, 100000, 0));
-        memset(block, 3, 100000);
-    }
-    verso_arena_close(arena);
+    some_blocks_at_random();
 }
 
 static void test_many_guarded_blocks(void **state)
