@@ -21,6 +21,7 @@
 #define RETAIN_BYTES_DEFAULT ((uint64_t)64 << 20)
 #define BLOCK_COUNT_DEFAULT_MAX ((uint64_t)1 << 20)
 #define INDEX_COUNT ((uint64_t)1 << 32) /* objects that handles can name */
+#define SPAN_BYTES_LEAST ((uint64_t)16 << 20)
 #if UINTPTR_MAX > UINT32_MAX
 #define SPAN_BYTES_DEFAULT ((uint64_t)64 << 30)
 #else
@@ -94,6 +95,32 @@ static void size_blocks(struct verso_slab *slab)
         slab->inverse = (((uint64_t)1 << VERSO__SLAB_INVERSE_BITS) + stride - 1) / stride;
 }
 
+static bool fits(const struct verso_slab *slab)
+{
+    size_t bytes = (size_t)(slab->block_max << slab->block_bits);
+    void *address;
+
+    if (verso__os_reserve(bytes, verso__os_page_bytes(), &address) < 0)
+        return false;
+    (void)verso__os_unmap(address, bytes);
+    return true;
+}
+
+/* What a process that may not have that many addresses (RLIMIT_AS) gets is found by trying; the rest of the program
+ * wants most of it. */
+static void count_usual_blocks(struct verso_slab *slab)
+{
+    uint64_t least = verso__max_u64(1, SPAN_BYTES_LEAST >> slab->block_bits), usual;
+
+    usual = verso__min_u64(SPAN_BYTES_DEFAULT >> slab->block_bits, BLOCK_COUNT_DEFAULT_MAX);
+    slab->block_max = verso__max_u64(usual, least);
+    usual = slab->block_max;
+    while (slab->block_max > least && !fits(slab))
+        slab->block_max /= 2;
+    if (slab->block_max < usual)
+        slab->block_max = verso__max_u64(slab->block_max / 4, least);
+}
+
 static int count_blocks(struct verso_slab *slab, uint64_t objects_max)
 {
     uint64_t bytes;
@@ -101,8 +128,7 @@ static int count_blocks(struct verso_slab *slab, uint64_t objects_max)
     if (objects_max) {
         slab->block_max = objects_max / slab->block_objects + (objects_max % slab->block_objects != 0);
     } else {
-        slab->block_max = SPAN_BYTES_DEFAULT >> slab->block_bits;
-        slab->block_max = verso__max_u64(1, verso__min_u64(slab->block_max, BLOCK_COUNT_DEFAULT_MAX));
+        count_usual_blocks(slab);
     }
     if (slab->block_max >= UINT32_MAX || !verso__multiply_u64(slab->block_max, verso__slab_block_bytes(slab), &bytes) ||
         bytes > PTRDIFF_MAX)

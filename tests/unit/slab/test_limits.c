@@ -2,7 +2,8 @@
 /* Sizes, alignments, counts: the smallest, the largest, and those that are refused. */
 #include "slabs.h"
 
-#include "os/os.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #define UNTOUCHED ((struct verso_slab *)(uintptr_t)0x5a5a)
 
@@ -57,6 +58,41 @@ static void test_counts_that_are_refused(void **state)
     options.objects_max += 2;
     options.flags = VERSO_SLAB_HANDLES;
     assert_refused(16, &options, VERSO_E_OVERFLOW);
+}
+
+/* A process of 1 GiB of addresses: a slab takes part of them, and works. */
+static int open_in_little(void *arg)
+{
+    struct rlimit limit = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
+    struct verso_slab_info info = VERSO_SLAB_INFO_INIT;
+    struct verso_slab *slab;
+    size_t bytes = *(size_t *)arg;
+
+    if (setrlimit(RLIMIT_AS, &limit) < 0)
+        return 99;
+    if (verso_slab_open(bytes, NULL, &slab) < 0)
+        return 1;
+    for (int i = 0; i < 100; i++)
+        if (!verso_slab_alloc(slab))
+            return 2;
+    if (verso_slab_info(slab, &info) < 0 || info.objects_max * info.stride_bytes > limit.rlim_cur / 2)
+        return 3;
+    return 0;
+}
+
+static void test_few_addresses_will_do(void **state)
+{
+    size_t sizes[] = { 64, 5000 };
+
+    (void)state;
+    if (support_is_asan() || support_is_tsan())
+        skip_because("sanitizers need more addresses than that");
+    for (size_t i = 0; i < 2; i++) {
+        int status = support_child(open_in_little, &sizes[i]);
+
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
 }
 
 static void test_info_wants_its_size(void **state)
@@ -181,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_are_refused),
         cmocka_unit_test(test_options_that_are_refused),
         cmocka_unit_test(test_counts_that_are_refused),
+        cmocka_unit_test(test_few_addresses_will_do),
         cmocka_unit_test(test_info_wants_its_size),
         cmocka_unit_test(test_every_size),
         cmocka_unit_test(test_large_objects),
