@@ -56,11 +56,11 @@ struct verso_slab_options {
     /* A power of two that every object's address is a multiple of; 0: what a type of that size can need: the largest
      * power of two that divides object_bytes, at most 16. */
     size_t align_bytes;
-    /* How many there may be at once, rounded up to whole blocks; 0: 64 GiB of addresses (32-bit systems: 256 MiB), at most
-     * 2^32 objects; less where the process may not have as much (ulimit -v). */
+    /* How many there may be at once, rounded up to whole blocks; 0: 64 GiB of addresses (32-bit systems: 256 MiB), at
+     * most 2^32 objects; less where the process may not have as much (ulimit -v). */
     uint64_t objects_max;
-    /* Empty blocks up to this are kept for the next objects, those beyond go back to the kernel at once; 1: as little as
-     * possible; 0: 64 MiB. */
+    /* Empty blocks up to this are kept for the next objects, those beyond go back to the kernel at once; 1: as little
+     * as possible; 0: 64 MiB. */
     uint64_t retain_bytes;
     const char *name; /* shown in /proc/PID/maps as [anon:name]; NULL: "verso slab" */
     unsigned flags;   /* enum verso_slab_flags */
