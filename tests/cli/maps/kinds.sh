@@ -1,5 +1,5 @@
 # One of each kind of memory that libverso makes is called what it is: in JSON, in the table, in the ladder.
-[[ -x $HELPERS/maps-kinds ]] || { echo "the program that makes them was not built" >&2; exit 77; }
+[[ $HELPERS ]] || { echo "needs the program that makes them: run VERSO FOLDER HELPERS" >&2; exit 77; }
 coproc "$HELPERS/maps-kinds"
 pid=$COPROC_PID
 trap 'kill "$pid"' EXIT
