@@ -52,9 +52,9 @@ struct verso__slab_cache {
     struct verso__slab_cache *orphan;                  /* the next that has no thread */
     struct verso__slab_cache *sibling, **sibling_from; /* of its thread, in other slabs */
     unsigned char apart[VERSO__SLAB_LINE];
+    uint32_t listed;        /* 1 + index of the first of its blocks with free objects; 0: none */
     _Atomic uint64_t *word; /* to take from next; never NULL */
     unsigned char *base;    /* the object of that word's lowest bit */
-    uint32_t listed;        /* 1 + index of the first of its blocks with free objects; 0: none */
     unsigned char apart_too[VERSO__SLAB_LINE];
     _Atomic uint32_t pending; /* 1 + index of the first block that others have freed objects of; 0: none */
     unsigned char apart_as_well[VERSO__SLAB_LINE];
