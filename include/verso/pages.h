@@ -332,7 +332,8 @@ struct verso_pages_description {
  *
  * Errors:  VERSO_E_OPTIONS (struct_bytes not set, no such attempt); -errno of opening and reading /proc/self/maps. For
  *          the sake of signal handlers these fill no error record.
- * Threads: any; async-signal-safe, with four KiB of stack. Reads all mappings below the address: some microseconds,
+ * Threads: any; async-signal-safe, with four KiB of stack (the first call of a program that binds names lazily: seven;
+ *          verso_pages_report_install() makes it). Reads all mappings below the address: some microseconds,
  *          more in a process with many.
  * Source:  /proc/self/maps; PAGEMAP_SCAN (Linux 6.7), else /proc/self/pagemap; verso's own list of spans.
  */

@@ -215,8 +215,10 @@ int verso__code_give_back(struct verso_code *code, const struct place *place, si
 {
     struct segment *segment = place->segment;
     bool run_before = verso__bit(segment->run_before, place->start);
-    int r = verso__code_fill(code, segment, start, place->end, out_step);
+    int r = 0;
 
+    if (run_before || verso__bit(segment->written, place->start)) /* else nothing but traps was ever there */
+        r = verso__code_fill(code, segment, start, place->end, out_step);
     if (r < 0)
         return r;
     let_go(code, place, start, run_before);

@@ -230,8 +230,9 @@ void verso_pages_close(struct verso_pages *pages)
     if (!pages)
         return;
     verso__pages_leave(pages);
-    if (pages->outer && !atomic_load(&pages->sealed) && !verso__pages_is_left_behind(pages))
-        (void)verso__os_unmap(pages->outer, pages->outer_bytes);
+    if (pages->outer && !atomic_load(&pages->sealed) && !verso__pages_is_left_behind(pages) &&
+        verso__os_unmap(pages->outer, pages->outer_bytes) < 0) /* it would split a mapping too many */
+        (void)verso__os_advise(pages->outer, pages->outer_bytes, VERSO__OS_ADVICE_DONTNEED);
     drop_back(pages);
     verso__pages_runs_free(&pages->runs);
     free(pages);

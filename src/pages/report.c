@@ -97,17 +97,12 @@ static bool has_address(const struct verso__os_fault *fault)
     return fault->cause != VERSO__OS_FAULT_OTHER || fault->address;
 }
 
-static bool report(const struct verso__os_fault *fault)
+/* The whole line; its length. */
+static size_t put_together(const struct verso__os_fault *fault, char line[LINE_BYTES])
 {
     struct verso__text text;
-    char line[LINE_BYTES];
-    pid_t process, thread;
-    int nobody = 0;
 
-    verso__os_identity(&process, &thread);
-    if (!atomic_compare_exchange_strong(&reporting, &nobody, (int)thread) && nobody == (int)thread)
-        return false;
-    verso__text_begin(&text, line, sizeof(line) - 1);
+    verso__text_begin(&text, line, LINE_BYTES - 1);
     add_what(&text, fault);
     if (has_address(fault))
         verso__text_add_hex(&text, (uintptr_t)fault->address);
@@ -120,10 +115,35 @@ static bool report(const struct verso__os_fault *fault)
     else
         verso__text_add(&text, "a corrupted pointer");
     *text.at++ = '\n';
-    (void)verso__os_write(atomic_load(&report_fd), line, (size_t)(text.at - line)); /* nobody is left to be told */
+    return (size_t)(text.at - line);
+}
+
+static bool report(const struct verso__os_fault *fault)
+{
+    char line[LINE_BYTES];
+    pid_t process, thread;
+    int nobody = 0;
+
+    verso__os_identity(&process, &thread);
+    if (!atomic_compare_exchange_strong(&reporting, &nobody, (int)thread) && nobody == (int)thread)
+        return false;
+    (void)verso__os_write(atomic_load(&report_fd), line, put_together(fault, line)); /* nobody is left to be told */
     if (nobody == 0)
         atomic_store(&reporting, 0);
     return false;
+}
+
+/*
+ * What is called for the first time may be looked up by the dynamic linker then, which takes as much stack as all of
+ * the report, and an alternate one has no room for both. So it is done once where there is room.
+ */
+static void rehearse(void)
+{
+    uintptr_t pc = 0;
+    const struct verso__os_fault fault = { .address = &pc, .pc = &pc };
+    char line[LINE_BYTES];
+
+    (void)put_together(&fault, line);
 }
 
 int verso_pages_report_install(int fd)
@@ -135,6 +155,7 @@ int verso_pages_report_install(int fd)
         r = -EBADF;
     if (r < 0)
         return verso__fail(r, "fcntl", NULL);
+    rehearse();
     r = verso__os_fault_install(VERSO__OS_FAULT_SEGV, VERSO__OS_FAULT_REPORTS, report);
     if (r == 0) {
         r = verso__os_fault_install(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_REPORTS, report);
