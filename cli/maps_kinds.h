@@ -87,9 +87,9 @@ const char *kind_shown(enum mapping_kind kind);
 #define ALARM_COLOR "\033[38;5;202m" /* vermilion, for what is writable and executable */
 bool is_writable_code(const struct verso_inspect_mapping *mapping);
 
-/* "sealed,locked", or ""; in @text of at least TRAITS_ROOM bytes, which is returned. */
+/* @found, bits of traits, as "sealed,locked", or ""; in @text of at least TRAITS_ROOM bytes, which is returned. */
 #define TRAITS_ROOM 96
-char *traits_shown(unsigned traits, char *text);
+char *traits_shown(unsigned found, char *text);
 
 /* "3 guards in 2 places", with @word "guard", or "" without any; in @text of at least GUARDS_ROOM bytes, which is
  * returned. */

@@ -6,6 +6,7 @@
 #include "watch_help.h"
 #include "watch_story.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,7 +351,7 @@ static void rate_words(const struct drawing *drawing, enum rate rate, const stru
     if (rate == RATE_CACHED && drawing->model->cache.cached.error)
         (void)snprintf(out_text, room, "not known");
     else if (rate == RATE_CACHED)
-        (void)snprintf(out_text, room, "%.0f %% +%s -%s/s", pages ? (double)(last->cached * 100 / pages) : 0.0,
+        (void)snprintf(out_text, room, "%" PRIu64 " %% +%s -%s/s", pages ? (uint64_t)(last->cached * 100 / pages) : 0,
                        count_shown(last->came, came), count_shown(last->went, went));
     else
         (void)snprintf(out_text, room, "%s/s", count_shown(rate_of(last, rate), came));
