@@ -262,6 +262,12 @@ static void test_toggling_that_fails(void **state)
     assert_int_equal(machine_call(block), 2);
     fake_fail_call("protect", -ENOMEM, 1);
     assert_fails(verso_code_add(code, "x", 1, &other), -ENOMEM);
+    fake_fail_call("protect", -ENOMEM, UINT_MAX); /* nor may the block be opened to be given back */
+    assert_fails(verso_code_add(code, "x", 1, &other), -ENOMEM);
+    assert_int_equal(info_of(code).blocks, 1);
+    assert_ok(verso_code_alloc(code, 1, &other));
+    assert_ok(verso_code_free(code, other)); /* nothing was ever written to it */
+    fake_fail_call("protect", 0, 0);
     assert_int_equal(info_of(code).blocks, 1);
     assert_ok(verso_code_free(code, block));
     assert_int_equal(info_of(code).blocks, 0);

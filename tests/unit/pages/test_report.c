@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -258,6 +259,29 @@ static void test_stack_overflow(void **state)
     assert_said("the stack has overflowed");
 }
 
+/* The frame alone takes more where a processor has more registers. */
+static int fault_on_a_small_stack(void *arg)
+{
+    size_t bytes = (size_t)getauxval(AT_MINSIGSTKSZ) + 5 * 1024;
+    unsigned char *room = mmap(NULL, bytes + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const stack_t stack = { .ss_sp = room + page, .ss_size = bytes };
+
+    if (room == MAP_FAILED || mprotect(room, page, PROT_NONE) < 0 || sigaltstack(&stack, NULL) < 0)
+        return 1;
+    begin();
+    *(volatile int *)arg = 1;
+    return 0;
+}
+
+static void test_on_a_small_stack(void **state)
+{
+    (void)state;
+    if (support_is_asan() || support_is_tsan())
+        skip_because("sanitizers move what is on the stack");
+    assert_died(status_of(fault_on_a_small_stack), SIGSEGV);
+    assert_one_line();
+}
+
 static void test_sigbus(void **state)
 {
     (void)state;
@@ -331,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_execution),
         cmocka_unit_test(test_not_canonical),
         cmocka_unit_test(test_stack_overflow),
+        cmocka_unit_test(test_on_a_small_stack),
         cmocka_unit_test(test_sigbus),
         cmocka_unit_test(test_answered_faults_print_nothing),
         cmocka_unit_test(test_earlier_handler_follows),
