@@ -32,8 +32,8 @@ static void test_flags(void **state)
         int code;
         const char *hint;
     } cases[] = {
-        { VERSO_MAP_EXEC | VERSO_MAP_WRITE, VERSO_E_WX, "twice" },
-        { VERSO_MAP_EXEC | VERSO_MAP_PRIVATE, VERSO_E_WX, "twice" },
+        { VERSO_MAP_EXEC | VERSO_MAP_WRITE, VERSO_E_WX, "verso/code.h" },
+        { VERSO_MAP_EXEC | VERSO_MAP_PRIVATE, VERSO_E_WX, "verso/code.h" },
         { VERSO_MAP_WRITE | VERSO_MAP_PRIVATE, VERSO_E_OPTIONS, "choose one" },
         { VERSO_MAP_CREATE, VERSO_E_OPTIONS, "VERSO_MAP_WRITE" },
         { VERSO_MAP_EXCLUSIVE | VERSO_MAP_WRITE, VERSO_E_OPTIONS, "VERSO_MAP_CREATE" },
