@@ -5,7 +5,7 @@ if [[ $(ulimit -H -l) != unlimited ]] && ((EUID != 0)); then
     echo "needs a higher limit of locked memory (ulimit -l)" >&2
     exit 77
 fi
-truncate -s 1G file
+truncate -s 4G file
 verso cache --lock file >locked 2>said &
 holder=$!
 trap 'kill $holder 2>/dev/null' EXIT
@@ -14,4 +14,4 @@ until grep -q '^VmLck:.*[1-9]' /proc/$holder/status; do :; done
 kill -INT $holder
 wait $holder; echo "exit $?"
 cat said
-(($(cached file) < (1 << 30) / page)) && echo "not all was read"
+(($(cached file) < (4 << 30) / page)) && echo "not all was read"
