@@ -56,7 +56,7 @@ enum verso_map_flags {
     /* Huge pages where they can be had: hugetlb, else THP, else base; verso_map_info() says. */
     VERSO_MAP_HUGE = 1 << 12,
     VERSO_MAP_NO_CORE = 1 << 13, /* leave it out of core dumps */
-    VERSO_MAP_NO_FORK = 1 << 14, /* a child does not get it */
+    VERSO_MAP_NO_FORK = 1 << 14, /* a child of fork() does not get it: calls there answer -EPERM, close works */
     /* With WRITE, on DAX: stores are durable without sync (MAP_SYNC); VERSO_E_UNSUPPORTED elsewhere. */
     VERSO_MAP_DURABLE = 1 << 15,
 };

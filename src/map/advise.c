@@ -47,6 +47,9 @@ int verso_map_advise(struct verso_map *map, uint64_t offset_bytes, uint64_t leng
     size_t bytes;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (advice < VERSO_MAP_ADVICE_NORMAL || (size_t)advice >= sizeof(advices) / sizeof(advices[0]))
         return verso__fail_hint(VERSO_E_OPTIONS, "madvise", verso__map_path(map),
                                 "use a value of enum verso_map_advice");

@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,25 @@ size_t verso_map_bytes(const struct verso_map *map)
     return map->length_bytes;
 }
 
+bool verso__map_is_left_behind(const struct verso_map *map)
+{
+    return (map->flags & VERSO_MAP_NO_FORK) && map->forks != verso__os_forks();
+}
+
+int verso__map_check_here(const struct verso_map *map)
+{
+    if (!verso__map_is_left_behind(map))
+        return 0;
+    return verso__fail_hint(-EPERM, "fork", map->path,
+                            "a child has no part of this map (NO_FORK): all it can do is close it");
+}
+
 void verso_map_close(struct verso_map *map)
 {
     if (!map)
         return;
     verso__guard_range_drop(&map->range);
-    if (map->base && !map->sealed)
+    if (map->base && !map->sealed && !verso__map_is_left_behind(map))
         (void)verso__os_unmap(map->base, map->span_bytes);
     if (map->lease_fd >= 0)
         verso__map_lease_drop(map);

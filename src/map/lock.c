@@ -31,6 +31,9 @@ int verso_map_lock(struct verso_map *map, uint64_t offset_bytes, uint64_t length
     size_t bytes;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = verso__map_pages_of(map, offset_bytes, length_bytes, false, &address, &bytes);
     if (r < 0)
         return verso__map_fail_range(map, r, offset_bytes);
@@ -52,6 +55,9 @@ int verso_map_unlock(struct verso_map *map, uint64_t offset_bytes, uint64_t leng
     size_t bytes;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = verso__map_pages_of(map, offset_bytes, length_bytes, false, &address, &bytes);
     if (r < 0)
         return verso__map_fail_range(map, r, offset_bytes);

@@ -50,6 +50,7 @@ struct verso_map {
     atomic_int poison;                  /* the first failed write-back, -errno; 0 */
     struct verso__guard_range range;    /* in the guard's registry while mapped */
     bool watched;                       /* whether it is */
+    unsigned forks;                     /* verso__os_forks() when it was opened */
 };
 
 /* Remembers what the kernel calls @fd, for a map that has neither name nor mapping to ask later. */
@@ -57,6 +58,13 @@ void verso__map_path_remember(struct verso_map *map, int fd);
 
 /* The file's name for records and reports: as given to open, else what the kernel calls it, else "". Never NULL. */
 const char *verso__map_path(const struct verso_map *map);
+
+/* This process is a child, and the map's memory stayed with its parent (NO_FORK): what stands there by now may be
+ * anybody's, so it must not be touched, mapped or unmapped. */
+bool verso__map_is_left_behind(const struct verso_map *map);
+
+/* What every call on the memory asks first: 0, or -EPERM with a record when the map was left behind. */
+int verso__map_check_here(const struct verso_map *map);
 
 /* Bytes of the file that the page at base begins with. */
 static inline uint64_t verso__map_base_offset(const struct verso_map *map)

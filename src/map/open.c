@@ -371,6 +371,7 @@ static struct verso_map *new_map(const struct verso__map_opening *opening)
     map->path_is_name = opening->path != NULL;
     map->fd = map->lease_fd = -1;
     map->flags = opening->options.flags;
+    map->forks = map->flags & VERSO_MAP_NO_FORK ? verso__os_forks() : 0;
     map->access = VERSO__OS_ACCESS_READ;
     if (map->flags & (VERSO_MAP_WRITE | VERSO_MAP_PRIVATE))
         map->access |= VERSO__OS_ACCESS_WRITE;

@@ -70,6 +70,9 @@ int verso_map_protect(struct verso_map *map, uint64_t offset_bytes, uint64_t len
     size_t bytes;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = access_of(map, wanted, &access);
     if (r < 0)
         return verso__fail(r, "mprotect", verso__map_path(map));

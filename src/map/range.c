@@ -99,7 +99,7 @@ static char *name_from_kernel(const struct verso_map *map)
 
     if (map->fd >= 0 && verso__os_path_of(map->fd, name, sizeof(name)) == 0)
         return strdup(name);
-    if (map->kind == VERSO_MAP_KIND_FILE &&
+    if (map->kind == VERSO_MAP_KIND_FILE && !verso__map_is_left_behind(map) &&
         verso__os_mapping_at(0, (uintptr_t)map->base, &mapping, name, sizeof(name)) == 0)
         return strdup(name);
     return NULL;

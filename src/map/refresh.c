@@ -62,6 +62,9 @@ int verso_map_refresh(struct verso_map *map)
     bool fd_is_own;
     int fd, r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (map->kind == VERSO_MAP_KIND_BUFFER || map->kind == VERSO_MAP_KIND_MEMORY)
         return fail(map, VERSO_E_NOT_MAPPED, "refresh");
     if (torn_offset == VERSO_OFFSET_NONE)

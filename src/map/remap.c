@@ -213,6 +213,9 @@ int verso_map_remap(struct verso_map *map, uint64_t offset_bytes, uint64_t lengt
     struct remapping remapping = { .map = map, .fd = -1 };
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = check_map(&remapping);
     if (r == 0)
         r = remap(&remapping, offset_bytes, length_bytes);

@@ -172,6 +172,9 @@ int verso_map_residency(struct verso_map *map, uint64_t offset_bytes, uint64_t l
     void *address;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (out_residency->struct_bytes < sizeof(*out_residency))
         return verso__fail(VERSO_E_OPTIONS, "residency", verso__map_path(map));
     if (out_residency->flags & ~(unsigned)VERSO_MAP_RESIDENCY_REFERENCED)

@@ -142,6 +142,9 @@ int verso_map_residency_pages(struct verso_map *map, uint64_t offset_bytes, uint
     void *address;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = verso__map_pages_of(map, offset_bytes, length_bytes, false, &address, &bytes);
     if (r < 0)
         return verso__map_fail_range(map, r, offset_bytes);

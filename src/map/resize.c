@@ -361,6 +361,9 @@ int verso_map_resize(struct verso_map *map, uint64_t bytes)
     bool fd_is_own = false;
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     r = check_map(&resizing);
     if (r == 0)
         r = lay_out(&resizing, bytes);

@@ -17,6 +17,9 @@ int verso_map_seal(struct verso_map *map)
 {
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (map->sealed)
         return 0;
     if (map->flags & VERSO_MAP_SUBSTITUTE)

@@ -130,6 +130,9 @@ int verso_map_settle(struct verso_map *map)
     struct settling settling = { .map = map, .copy_fd = -1 };
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (map->lease_fd < 0)
         return verso__fail_hint(VERSO_E_NOT_MAPPED, "settle", verso__map_path(map),
                                 "only a leased map has something to settle: see stability in verso_map_info()");

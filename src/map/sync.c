@@ -195,6 +195,9 @@ int verso_map_sync(struct verso_map *map, uint64_t offset_bytes, uint64_t length
     struct syncing syncing = { .map = map, .offset_bytes = offset_bytes, .length_bytes = length_bytes };
     int r;
 
+    r = verso__map_check_here(map);
+    if (r < 0)
+        return r;
     if (level < VERSO_MAP_SYNC_START || level > VERSO_MAP_SYNC_FULL)
         return verso__fail_hint(VERSO_E_OPTIONS, "sync", verso__map_path(map), "the level is START, DATA or FULL");
     r = check(&syncing);

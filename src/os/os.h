@@ -348,6 +348,10 @@ void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned
 int verso__os_barrier_announce(void);
 int verso__os_barrier(void);
 
+/* How many fork()s lie between the first process that asked and this one: another number than before, and this process
+ * is a child. Cheap: no system call. Children of clone(2) and vfork(2) are not seen. */
+unsigned verso__os_forks(void);
+
 /* ---- Residency ------------------------------------------------------------------------------------------------ */
 
 /* Counts of pages of a file range, from the page cache. */

@@ -35,7 +35,7 @@ static void set_up(struct verso_pages *pages, const struct verso_pages_options *
     pages->flags = options->flags;
     pages->nodes = options->nodes;
     pages->fd = -1;
-    pages->forks = verso__pages_forks();
+    pages->forks = verso__os_forks();
     pages->slot = VERSO__REGISTRY_NONE;
     pages->page_bytes = verso__os_page_bytes();
     pages->align_bytes = options->align_bytes > pages->page_bytes ? options->align_bytes : pages->page_bytes;

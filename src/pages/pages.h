@@ -43,7 +43,7 @@ struct verso_pages {
     _Atomic(const char *) guard_why; /* a literal */
     atomic_bool has_markers;         /* guards have been made that only the page table knows */
     atomic_bool sealed;
-    unsigned forks; /* verso__pages_forks() when it was opened */
+    unsigned forks; /* verso__os_forks() when it was opened */
     uint32_t slot;  /* where the registry keeps it */
     char name[VERSO__PAGES_NAME_BYTES];
 };
@@ -65,9 +65,6 @@ void verso__pages_lock_give(void);
 
 extern const char verso__pages_sealed_hint[];
 extern const char verso__pages_left_behind_hint[];
-
-/* Counts up in each child of fork(). */
-unsigned verso__pages_forks(void);
 
 /* This process is a child, and the span's memory stayed with its parent (NO_FORK): what stands there by now may be
  * anybody's, so it must not be touched, mapped or unmapped. */

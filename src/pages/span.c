@@ -9,7 +9,6 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static atomic_uint forks; /* how many fork()s this process is away from the first that used spans */
 
 static void take(void)
 {
@@ -21,27 +20,15 @@ void verso__pages_lock_give(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
-static void arrive_in_child(void)
-{
-    atomic_fetch_add(&forks, 1);
-    verso__pages_lock_give();
-}
-
 /* A child of fork() has one thread; a lock that another thread of its parent held would never be given back. */
 static void survive_fork(void)
 {
-    (void)pthread_atfork(take, verso__pages_lock_give, arrive_in_child);
-}
-
-unsigned verso__pages_forks(void)
-{
-    (void)pthread_once(&fork_once, survive_fork);
-    return atomic_load(&forks);
+    (void)pthread_atfork(take, verso__pages_lock_give, verso__pages_lock_give);
 }
 
 bool verso__pages_is_left_behind(const struct verso_pages *pages)
 {
-    return (pages->flags & VERSO_PAGES_NO_FORK) && pages->forks != verso__pages_forks();
+    return (pages->flags & VERSO_PAGES_NO_FORK) && pages->forks != verso__os_forks();
 }
 
 void verso__pages_lock_take(void)

@@ -402,6 +402,7 @@ static int install_on_top(struct chain *chain, const struct sigaction *beneath)
 /* Our entry that the kernel calls; ENTRY_COUNT when another's handler is on top. */
 static int find_top(const struct chain *chain, struct sigaction *out_current, unsigned *out_entry)
 {
+    *out_entry = ENTRY_COUNT;
     if (sigaction(chain->number, NULL, out_current) < 0)
         return -errno;
     *out_entry = entry_of(out_current);

@@ -103,7 +103,7 @@ int verso__os_written_tells_dropped(void)
         UNKNOWN = -1
     };
     static atomic_int known = UNKNOWN;
-    int answer = atomic_load_explicit(&known, memory_order_relaxed), watch_fd;
+    int answer = atomic_load_explicit(&known, memory_order_relaxed), watch_fd = -1;
 
     if (answer != UNKNOWN)
         return answer;

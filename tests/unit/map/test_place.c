@@ -164,6 +164,47 @@ static void test_no_fork(void **state)
     verso_map_close(map);
 }
 
+/* What a child does with a map that its parent kept; other memory stands in its place by then. */
+static int call_in_child(void *arg)
+{
+    struct verso_map_residency residency = VERSO_MAP_RESIDENCY_INIT;
+    size_t page = verso_page_bytes(), count;
+    struct verso_map *map = arg;
+    unsigned char *there = mmap(verso_map_data(map), page, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    unsigned char state;
+
+    if (there != verso_map_data(map))
+        return 1;
+    there[0] = 'x';
+    if (verso_map_advise(map, 0, 0, VERSO_MAP_ADVICE_DONTNEED) != -EPERM || verso_map_lock(map, 0, 0, 0) != -EPERM ||
+        verso_map_unlock(map, 0, 0) != -EPERM || verso_map_populate(map, 0, 0, 0) != -EPERM ||
+        verso_map_protect(map, 0, 0, VERSO_MAP_ACCESS_NONE) != -EPERM || verso_map_refresh(map) != -EPERM ||
+        verso_map_remap(map, 0, 0) != -EPERM || verso_map_residency(map, 0, 0, &residency) != -EPERM ||
+        verso_map_residency_pages(map, 0, 0, &state, 1, &count) != -EPERM || verso_map_resize(map, 0) != -EPERM ||
+        verso_map_seal(map) != -EPERM || verso_map_settle(map) != -EPERM ||
+        verso_map_sync(map, 0, 0, VERSO_MAP_SYNC_DATA) != -EPERM)
+        return 2;
+    if (strcmp(verso_error_last()->step, "fork") != 0 || !strstr(verso_error_last()->hint, "NO_FORK"))
+        return 3;
+    verso_map_close(map);
+    return there[0] == 'x' && msync(there, page, MS_ASYNC) == 0 ? 0 : 4;
+}
+
+static void test_a_child_leaves_what_is_not_its_own(void **state)
+{
+    struct verso_map_options options = options_with(VERSO_MAP_NO_FORK | VERSO_MAP_WRITE);
+    struct verso_map *map;
+
+    (void)state;
+    if (support_is_tsan() || support_is_asan())
+        skip_because("sanitizers keep addresses for themselves");
+    assert_ok(verso_map_open(support_file("file", 100), &options, &map));
+    assert_int_equal(support_child(call_in_child, map), 0);
+    assert_ok(verso_map_sync(map, 0, 0, VERSO_MAP_SYNC_DATA));
+    verso_map_close(map);
+}
+
 static void test_lock(void **state)
 {
     struct rlimit limit;
@@ -251,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_empty_at_an_address),
         cmocka_unit_test(test_no_core),
         cmocka_unit_test(test_no_fork),
+        cmocka_unit_test(test_a_child_leaves_what_is_not_its_own),
         cmocka_unit_test(test_lock),
         cmocka_unit_test(test_lock_over_the_limit),
         cmocka_unit_test(test_populate),
