@@ -116,6 +116,8 @@ int main(int count, char **arguments)
         return output_finish(EXIT_YES);
     }
     if (strcmp(arguments[1], "help") == 0) {
+        if (count > 3)
+            return trouble("help takes one command; `verso --help` lists them");
         command = find(arguments[2]);
         if (command) {
             options_help(command);

@@ -1,0 +1,1 @@
+verso help watch cache
