@@ -26,6 +26,15 @@ struct session {
     size_t room;
 };
 
+/* What a shell's background job ignores, a command at a terminal does not. */
+static void heed_signals(void)
+{
+    const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        (void)signal(signals[i], SIG_DFL);
+}
+
 static void session_start(struct session *session, const char *term, bool color, const char *const *arguments)
 {
     struct winsize size = { .ws_row = 24, .ws_col = 80 };
@@ -38,6 +47,7 @@ static void session_start(struct session *session, const char *term, bool color,
     assert_true(session->pid >= 0);
     if (session->pid > 0)
         return;
+    heed_signals();
     (void)setenv("TERM", term, 1);
     (void)setenv("LC_ALL", "C.UTF-8", 1);
     (void)unsetenv("LINES");
