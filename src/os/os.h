@@ -35,6 +35,9 @@ size_t verso__os_huge_page_bytes(void);
 /* User address space in bytes: 2^47 on x86-64, 2^32 or less on 32-bit systems. Cheap; async-signal-safe. */
 uint64_t verso__os_address_space_bytes(void);
 
+/* How many processors this process may run on, at least 1. Asks the kernel each time. */
+unsigned verso__os_processor_count(void);
+
 /* Nanoseconds on a clock that never goes back. Its zero is arbitrary. */
 uint64_t verso__os_clock_ns(void);
 

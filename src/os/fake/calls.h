@@ -16,6 +16,7 @@
 EXEMPT(page_bytes)
 EXEMPT(huge_page_bytes)
 EXEMPT(address_space_bytes)
+EXEMPT(processor_count)
 EXEMPT(clock_ns)
 EXEMPT(identity)
 
@@ -77,6 +78,7 @@ FAKE(futex_wait, (EPERM), (const _Atomic uint32_t *word, uint32_t expected, uint
 EXEMPT(futex_wake)
 FAKE(barrier_announce, (ENOSYS), (void), ())
 FAKE(barrier, (EPERM), (void), ())
+EXEMPT(forks)
 
 FAKE(cache_counts, (ENOSYS, EPERM), (int fd, uint64_t offset, uint64_t bytes, struct verso__os_cache_counts *out_counts), (fd, offset, bytes, out_counts))
 FAKE(resident, (ENOMEM), (void *address, size_t bytes, unsigned char *out_pages), (address, bytes, out_pages))

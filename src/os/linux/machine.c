@@ -2,6 +2,7 @@
 /* machine - page sizes, address space, clock. */
 #include "os/os.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -49,6 +50,15 @@ uint64_t verso__os_address_space_bytes(void)
 #else
     return UINT64_C(1) << 32;
 #endif
+}
+
+/* A set for more processors than cpu_set_t holds would be refused; there, all that are online are taken. */
+unsigned verso__os_processor_count(void)
+{
+    cpu_set_t set;
+    long count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count > 0 ? (unsigned)count : 1;
 }
 
 uint64_t verso__os_clock_ns(void)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* open - a scan, and what it shall find out. */
+#include "base/fail.h"
+#include "base/options.h"
+#include "scan/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define COUNTS_KNOWN (unsigned)(VERSO_SCAN_LINES | VERSO_SCAN_WORDS | VERSO_SCAN_LONGEST | VERSO_SCAN_CHARACTERS)
+#define THREADS_MAX 1024
+
+static int options_read(const struct verso_scan_options *given, struct verso_scan_options *out_options)
+{
+    struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
+
+    if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
+        return VERSO_E_OPTIONS;
+    if (options.thread_count == 0)
+        options.thread_count = verso__os_processor_count();
+    if (options.thread_count > THREADS_MAX)
+        options.thread_count = THREADS_MAX;
+    *out_options = options;
+    return 0;
+}
+
+static bool make_pool(struct verso_scan *scan)
+{
+    scan->workers = calloc(scan->options.thread_count, sizeof(*scan->workers));
+    if (!scan->workers)
+        return false;
+    for (unsigned i = 0; i < scan->options.thread_count; i++)
+        scan->workers[i] = (struct verso__scan_worker){ .scan = scan, .number = i };
+    /* None of these can fail: glibc's need nothing but the memory they are given. */
+    (void)pthread_mutex_init(&scan->lock, NULL);
+    (void)pthread_cond_init(&scan->to_work, NULL);
+    (void)pthread_cond_init(&scan->to_go_on, NULL);
+    return true;
+}
+
+int verso_scan_open(const struct verso_scan_options *given, struct verso_scan **out_scan)
+{
+    struct verso_scan_options options;
+    struct verso_scan *scan;
+    int r;
+
+    if (!out_scan)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = options_read(given, &options);
+    if (r < 0)
+        return verso__fail(r, "options", NULL);
+    scan = calloc(1, sizeof(*scan));
+    if (scan)
+        scan->options = options;
+    if (!scan || !make_pool(scan)) {
+        free(scan);
+        return verso__fail(-ENOMEM, "malloc", NULL);
+    }
+    scan->result = (struct verso_scan_result){ .why = "", .kernel = "" };
+    *out_scan = scan;
+    return 0;
+}
+
+void verso_scan_close(struct verso_scan *scan)
+{
+    if (!scan)
+        return;
+    verso__scan_end_threads(scan);
+    for (unsigned i = 0; i < scan->options.thread_count; i++)
+        free(scan->workers[i].buffer);
+    for (unsigned i = 0; i < scan->slot_count; i++)
+        verso__scan_summary_free(&scan->slots[i].summary);
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+        verso_digest_close(scan->jobs.digests[kind]);
+    verso__scan_summary_free(&scan->run.leg.sum);
+    (void)pthread_cond_destroy(&scan->to_go_on);
+    (void)pthread_cond_destroy(&scan->to_work);
+    (void)pthread_mutex_destroy(&scan->lock);
+    free(scan->slots);
+    free(scan->workers);
+    free(scan);
+}
+
+/* ---- What to find out ---- */
+
+/* What a scan wants stays once it has run: its memory is laid out for that. */
+static int check_wish(const struct verso_scan *scan)
+{
+    if (!scan)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    return scan->has_run ? verso__fail_hint(-EBUSY, "want", NULL, "this scan has run: open another") : 0;
+}
+
+int verso_scan_want_counts(struct verso_scan *scan, unsigned counts)
+{
+    int r = check_wish(scan);
+
+    if (r < 0)
+        return r;
+    if (counts & ~COUNTS_KNOWN)
+        return verso__fail(VERSO_E_OPTIONS, "counts", NULL);
+    scan->jobs.counts |= counts;
+    return 0;
+}
+
+int verso_scan_want_histogram(struct verso_scan *scan)
+{
+    int r = check_wish(scan);
+
+    if (r < 0)
+        return r;
+    scan->jobs.histogram = true;
+    return 0;
+}
+
+int verso_scan_want_digest(struct verso_scan *scan, enum verso_digest_kind kind)
+{
+    int r = check_wish(scan);
+
+    if (r < 0)
+        return r;
+    if (kind > VERSO_DIGEST_NONE && kind < VERSO__SCAN_DIGESTS && scan->jobs.digests[kind])
+        return 0;
+    return verso_digest_open(kind, &scan->jobs.digests[kind < VERSO__SCAN_DIGESTS ? kind : 0]);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* run - what the content is, how it is passed, and what comes out. */
+#include "base/fail.h"
+#include "base/sums.h"
+#include "scan/scan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+/* What a thread passes before it comes back for more: large against the cost of coming back, small against a file. */
+#define WINDOW_BYTES ((uint64_t)1 << 20)
+
+/* From here on a second thread is worth the time that it takes to wake it. */
+#define SHARED_BYTES ((uint64_t)4 << 20)
+
+#define SLOTS_PER_THREAD 4
+
+static int fail(const struct verso__scan_source *source, int code, const char *step, uint64_t offset)
+{
+    char path[PATH_MAX] = "";
+
+    if (source->path)
+        return verso__fail_at(code, step, source->path, offset);
+    if (source->fd >= 0 && verso__os_path_of(source->fd, path, sizeof(path)) < 0)
+        path[0] = '\0';
+    return verso__fail_at(code, step, path, offset);
+}
+
+/* ---- Setting up ---- */
+
+static bool source_has_no_size(const struct verso__scan_source *source)
+{
+    return source->kind == VERSO__SCAN_STREAM || source->kind == VERSO__SCAN_UNSIZED;
+}
+
+static void choose(struct verso_scan *scan)
+{
+    struct verso__scan_run *run = &scan->run;
+    uint64_t bytes = run->source.end - run->source.start;
+
+    run->thread_count = 1;
+    run->window_bytes = WINDOW_BYTES;
+    if (source_has_no_size(&run->source)) {
+        run->window_bytes = bytes;
+        run->method = VERSO_SCAN_READ;
+        scan->result.why = "it has no size beforehand: read to its end";
+        return;
+    }
+    run->method = run->source.kind == VERSO__SCAN_MEMORY ? VERSO_SCAN_MEMORY : VERSO_SCAN_READ;
+    scan->result.why =
+        run->source.kind == VERSO__SCAN_MEMORY ? "it is in memory" : "read by pieces that stay in the cache";
+    if (bytes < SHARED_BYTES)
+        return;
+    if (run->is_ordered)
+        run->window_bytes = VERSO__SCAN_PIECE_BYTES;
+    verso__scan_start_threads(scan, scan->options.thread_count);
+    run->thread_count = scan->started + 1;
+}
+
+static int set_up(struct verso_scan *scan, const struct verso__scan_source *source)
+{
+    struct verso__scan_run *run = &scan->run;
+    struct verso__scan_summary sum = run->leg.sum;
+    bool is_first = !scan->has_run;
+
+    *run = (struct verso__scan_run){ .source = *source, .is_ordered = verso__scan_is_ordered(&scan->jobs) };
+    run->leg = (struct verso__scan_leg){ source->start, source->end, { source->start, 0, NULL }, sum };
+    scan->has_run = true;
+    if (is_first && !verso__scan_summary_make(&run->leg.sum, &scan->jobs))
+        return -ENOMEM;
+    verso__scan_summary_reset(&run->leg.sum);
+    choose(scan);
+    run->tickets = source->end > source->start ? (source->end - source->start - 1) / run->window_bytes + 1 : 0;
+    run->slot_count = (unsigned)verso__min_u64(run->tickets, run->thread_count * SLOTS_PER_THREAD);
+    if (!verso__scan_make_slots(scan, run->slot_count))
+        return -ENOMEM;
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+        if (scan->jobs.digests[kind])
+            verso_digest_reset(scan->jobs.digests[kind]);
+    return 0;
+}
+
+/* ---- What came out ---- */
+
+/* Whether the file is another than when the run began. When one thread read it as one piece, that is known already. */
+static int has_changed(const struct verso_scan *scan)
+{
+    const struct verso__scan_run *run = &scan->run;
+    const struct verso__os_file_info *before = &run->source.before;
+    struct verso__os_file_info now = scan->workers[0].seen;
+
+    if (run->source.kind != VERSO__SCAN_FILE)
+        return 0;
+    if ((run->tickets > 1 || run->source.end - run->source.start > VERSO__SCAN_PIECE_BYTES) &&
+        verso__os_file_info(run->source.fd, &now) < 0)
+        return 1;
+    return run->tickets > 0 && (now.bytes != before->bytes || now.modified_ns != before->modified_ns);
+}
+
+static void describe(struct verso_scan *scan, uint64_t began_ns)
+{
+    const struct verso__scan_run *run = &scan->run;
+    const struct verso__scan_summary *sum = &run->leg.sum;
+    struct verso_scan_result result = {
+        .bytes = sum->bytes,
+        .is_partial = run->leg.outcome.status < 0,
+        .changed = has_changed(scan),
+        .lines = sum->text.lines,
+        .words = sum->text.words,
+        .characters = sum->text.characters,
+        .longest_bytes = sum->text.longest_bytes,
+        .method = run->method,
+        .thread_count = run->thread_count,
+        .why = scan->result.why,
+        .kernel = verso__scan_kernel_name(),
+        .duration_ns = verso__os_clock_ns() - began_ns,
+    };
+
+    scan->result = result;
+}
+
+int verso__scan_run(struct verso_scan *scan, const struct verso__scan_source *source)
+{
+    uint64_t began_ns = verso__os_clock_ns();
+    const struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
+    int r = set_up(scan, source);
+
+    if (r < 0)
+        return verso__fail(r, "malloc", source->path);
+    verso__scan_work(scan);
+    describe(scan, began_ns);
+    return outcome->status < 0 ? fail(source, outcome->status, outcome->step, outcome->reached) : 0;
+}
+
+int verso_scan_memory(struct verso_scan *scan, const void *data, size_t bytes)
+{
+    if (!scan || (!data && bytes > 0))
+        return verso__fail(-EINVAL, "arguments", NULL);
+    return verso__scan_run(scan, &(struct verso__scan_source){
+                                     .kind = VERSO__SCAN_MEMORY, .fd = -1, .memory = data, .end = bytes, .path = "" });
+}
+
+/* ---- Files ---- */
+
+/* Files in /proc say that they are empty, so one that says so is read all the same. */
+static enum verso__scan_kind kind_of(const struct verso__os_file_info *info)
+{
+    if (info->kind != VERSO__OS_FILE_REGULAR && info->kind != VERSO__OS_FILE_BLOCK)
+        return VERSO__SCAN_STREAM;
+    return info->bytes > 0 ? VERSO__SCAN_FILE : VERSO__SCAN_UNSIZED;
+}
+
+static int run_fd(struct verso_scan *scan, int fd, const char *path)
+{
+    struct verso__scan_source source = { .fd = fd, .path = path };
+    int r = verso__os_file_info(fd, &source.before);
+
+    if (r < 0)
+        return fail(&source, r, "fstat", VERSO_OFFSET_NONE);
+    if (source.before.kind == VERSO__OS_FILE_DIRECTORY)
+        return fail(&source, -EISDIR, "read", VERSO_OFFSET_NONE);
+    source.kind = kind_of(&source.before);
+    source.end = source.kind == VERSO__SCAN_FILE ? source.before.bytes : UINT64_MAX;
+    return verso__scan_run(scan, &source);
+}
+
+int verso_scan_fd(struct verso_scan *scan, int fd)
+{
+    if (!scan)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    return run_fd(scan, fd, NULL);
+}
+
+int verso_scan_file(struct verso_scan *scan, const char *path)
+{
+    int fd, r;
+
+    if (!scan || !path)
+        return verso__fail(-EINVAL, "arguments", path);
+    r = verso__os_open(path, VERSO__OS_OPEN_READ, 0, &fd);
+    if (r < 0)
+        return verso__fail(r, "open", path);
+    r = run_fd(scan, fd, path);
+    verso__os_close(fd);
+    return r;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source - reading that says exactly how far it came.
+ *
+ * A file may be cut while it is read, and the kernel fills the rest of the page at the new end with zeros: what was
+ * read may then hold zeros that were never in the file. So the size is looked at after each read, and only what lies
+ * before it is vouched for. A read that fails is tried again page by page, up to the page that can't be had.
+ */
+#include "base/sums.h"
+#include "scan/scan.h"
+
+#include <errno.h>
+#include <string.h>
+
+static size_t stopped(struct verso__scan_outcome *outcome, size_t done, int status, const char *step)
+{
+    outcome->status = status;
+    outcome->step = step;
+    return done;
+}
+
+/* Streams that are set not to wait are waited for all the same. */
+static size_t read_stream(const struct verso__scan_source *source, unsigned char *into, size_t bytes,
+                          struct verso__scan_outcome *outcome)
+{
+    size_t done = 0;
+    int r;
+
+    while ((r = verso__os_read(source->fd, into, bytes, &done)) == -EAGAIN) {
+        r = verso__os_wait_readable(source->fd, -1);
+        if (r < 0 && r != -EINTR)
+            return stopped(outcome, 0, r, "poll");
+    }
+    if (r < 0)
+        return stopped(outcome, 0, r, "read");
+    return done ? done : stopped(outcome, 0, VERSO__SCAN_ENDED, NULL);
+}
+
+static size_t read_unsized(const struct verso__scan_source *source, uint64_t offset, unsigned char *into, size_t bytes,
+                           struct verso__scan_outcome *outcome)
+{
+    size_t done = 0;
+    int r = verso__os_read_at(source->fd, offset, into, bytes, &done);
+
+    if (r < 0)
+        return stopped(outcome, 0, r, "read");
+    return done == bytes ? done : stopped(outcome, done, VERSO__SCAN_ENDED, NULL);
+}
+
+/* How much can be had of what failed as a whole: page by page, then the error is that of one page. */
+static size_t narrow_down(const struct verso__scan_source *source, uint64_t offset, unsigned char *into, size_t bytes,
+                          struct verso__scan_outcome *outcome)
+{
+    size_t page = verso__os_page_bytes(), done = 0;
+
+    while (done < bytes) {
+        size_t want = (size_t)verso__min_u64(bytes - done, page - (offset + done) % page), got = 0;
+        int r = verso__os_read_at(source->fd, offset + done, into + done, want, &got);
+
+        if (r < 0)
+            return stopped(outcome, done, r, "read");
+        done += got;
+        if (got < want)
+            break;
+    }
+    return done;
+}
+
+/*
+ * The file ended before its size said so. Where the size stands for something, it was cut. Files in /sys say a page,
+ * and have no blocks: they end where they end.
+ */
+static size_t ended(const struct verso__scan_source *source, size_t done, struct verso__scan_outcome *outcome)
+{
+    if (source->before.kind == VERSO__OS_FILE_REGULAR && source->before.allocated_bytes == 0)
+        return stopped(outcome, done, VERSO__SCAN_ENDED, NULL);
+    return stopped(outcome, done, VERSO_E_TORN, "read");
+}
+
+static size_t read_file(const struct verso__scan_source *source, uint64_t offset, unsigned char *into, size_t bytes,
+                        struct verso__os_file_info *info, struct verso__scan_outcome *outcome)
+{
+    size_t done = 0;
+    int r = verso__os_read_at(source->fd, offset, into, bytes, &done);
+
+    if (r < 0)
+        done = narrow_down(source, offset, into, bytes, outcome);
+    r = verso__os_file_info(source->fd, info);
+    if (r < 0)
+        return stopped(outcome, 0, r, "fstat");
+    if (!verso__within(offset, done, info->bytes))
+        return stopped(outcome, info->bytes > offset ? (size_t)(info->bytes - offset) : 0, VERSO_E_TORN, "read");
+    return done == bytes || outcome->status ? done : ended(source, done, outcome);
+}
+
+size_t verso__scan_read(const struct verso__scan_source *source, uint64_t offset, unsigned char *into, size_t bytes,
+                        struct verso__os_file_info *info, struct verso__scan_outcome *outcome)
+{
+    switch (source->kind) {
+    case VERSO__SCAN_STREAM:
+        return read_stream(source, into, bytes, outcome);
+    case VERSO__SCAN_UNSIZED:
+        return read_unsized(source, offset, into, bytes, outcome);
+    case VERSO__SCAN_FILE:
+        return read_file(source, offset, into, bytes, info, outcome);
+    case VERSO__SCAN_MEMORY:
+        break;
+    }
+    memcpy(into, source->memory + offset, bytes);
+    return bytes;
+}

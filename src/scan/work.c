@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work - tickets, turns and threads.
+ *
+ * One lock covers all of it; it is taken twice for each window, which is at least a hundred microseconds of work. Who
+ * draws a ticket must find a free slot for it: so nobody gets further ahead of the slowest than there are slots.
+ */
+#include "base/sums.h"
+#include "scan/scan.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void wait_to_go_on(struct verso_scan *scan)
+{
+    scan->run.waiting++;
+    (void)pthread_cond_wait(&scan->to_go_on, &scan->lock);
+    scan->run.waiting--;
+}
+
+static void let_go_on(struct verso_scan *scan)
+{
+    if (scan->run.waiting)
+        (void)pthread_cond_broadcast(&scan->to_go_on);
+}
+
+/* ---- Tickets ---- */
+
+static struct verso__scan_slot *draw(struct verso_scan *scan)
+{
+    struct verso__scan_run *run = &scan->run;
+    struct verso__scan_slot *slot;
+
+    while (!run->is_stopped && run->next < run->tickets && run->next - run->joined >= run->slot_count)
+        wait_to_go_on(scan);
+    if (run->is_stopped || run->next == run->tickets)
+        return NULL;
+    slot = &scan->slots[run->next % run->slot_count];
+    slot->ticket = run->next++;
+    slot->leg = &run->leg;
+    slot->is_done = false;
+    slot->start = run->leg.start + slot->ticket * run->window_bytes;
+    slot->end = run->leg.end - slot->start > run->window_bytes ? slot->start + run->window_bytes : run->leg.end;
+    return slot;
+}
+
+static void join(struct verso__scan_run *run, const struct verso__scan_slot *slot)
+{
+    struct verso__scan_leg *leg = slot->leg;
+
+    run->joined++;
+    if (leg->outcome.status)
+        return;
+    verso__scan_summary_join(&leg->sum, &slot->summary);
+    leg->outcome = slot->outcome;
+    if (leg->outcome.status)
+        run->is_stopped = true;
+}
+
+static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
+{
+    struct verso_scan *scan = worker->scan;
+    struct verso__scan_run *run = &scan->run;
+
+    slot->is_done = true;
+    worker->has_turn = false;
+    while (run->joined < run->next && scan->slots[run->joined % run->slot_count].is_done)
+        join(run, &scan->slots[run->joined % run->slot_count]);
+    let_go_on(scan);
+}
+
+void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot)
+{
+    struct verso_scan *scan = worker->scan;
+
+    if (worker->has_turn)
+        return;
+    (void)pthread_mutex_lock(&scan->lock);
+    while (scan->run.joined != slot->ticket)
+        wait_to_go_on(scan);
+    worker->has_turn = true;
+    (void)pthread_mutex_unlock(&scan->lock);
+}
+
+/* Called with the lock, and leaves with it. */
+static void work(struct verso__scan_worker *worker)
+{
+    struct verso_scan *scan = worker->scan;
+    struct verso__scan_slot *slot;
+
+    while ((slot = draw(scan))) {
+        (void)pthread_mutex_unlock(&scan->lock);
+        verso__scan_pass(worker, slot);
+        (void)pthread_mutex_lock(&scan->lock);
+        hand_in(worker, slot);
+    }
+}
+
+void verso__scan_work(struct verso_scan *scan)
+{
+    (void)pthread_mutex_lock(&scan->lock);
+    if (scan->run.thread_count > 1) {
+        scan->runs++;
+        scan->busy = scan->run.thread_count - 1;
+        (void)pthread_cond_broadcast(&scan->to_work);
+    }
+    work(&scan->workers[0]);
+    while (scan->busy > 0)
+        wait_to_go_on(scan);
+    (void)pthread_mutex_unlock(&scan->lock);
+}
+
+/* ---- Threads ---- */
+
+static void *live(void *arg)
+{
+    struct verso__scan_worker *worker = arg;
+    struct verso_scan *scan = worker->scan;
+
+    (void)pthread_mutex_lock(&scan->lock);
+    while (!scan->is_closing) {
+        if (scan->runs == worker->runs) {
+            (void)pthread_cond_wait(&scan->to_work, &scan->lock);
+            continue;
+        }
+        worker->runs = scan->runs;
+        if (worker->number < scan->run.thread_count) {
+            work(worker);
+            scan->busy--;
+            let_go_on(scan);
+        }
+    }
+    (void)pthread_mutex_unlock(&scan->lock);
+    return NULL;
+}
+
+/* Threads of a library take no signals but those that they cause themselves. */
+static int start(struct verso__scan_worker *worker)
+{
+    static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+    pthread_attr_t attributes;
+    sigset_t blocked;
+    int r = pthread_attr_init(&attributes);
+
+    if (r)
+        return -r;
+    (void)sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        (void)sigdelset(&blocked, own[i]);
+    r = pthread_attr_setsigmask_np(&attributes, &blocked);
+    if (r == 0)
+        r = pthread_create(&worker->thread, &attributes, live, worker);
+    (void)pthread_attr_destroy(&attributes);
+    return -r;
+}
+
+void verso__scan_start_threads(struct verso_scan *scan, unsigned count)
+{
+    while (scan->started + 1 < count) {
+        scan->workers[scan->started + 1].runs = scan->runs;
+        if (start(&scan->workers[scan->started + 1]) < 0)
+            return;
+        scan->started++;
+    }
+}
+
+void verso__scan_end_threads(struct verso_scan *scan)
+{
+    (void)pthread_mutex_lock(&scan->lock);
+    scan->is_closing = true;
+    (void)pthread_cond_broadcast(&scan->to_work);
+    (void)pthread_mutex_unlock(&scan->lock);
+    for (unsigned i = 1; i <= scan->started; i++)
+        (void)pthread_join(scan->workers[i].thread, NULL);
+    scan->started = 0;
+}
+
+bool verso__scan_make_slots(struct verso_scan *scan, unsigned count)
+{
+    struct verso__scan_slot *slots;
+
+    if (count <= scan->slot_count)
+        return true;
+    slots = realloc(scan->slots, count * sizeof(*slots));
+    if (!slots)
+        return false;
+    scan->slots = slots;
+    for (; scan->slot_count < count; scan->slot_count++)
+        if (!verso__scan_summary_make(&slots[scan->slot_count].summary, &scan->jobs))
+            return false;
+    return true;
+}
