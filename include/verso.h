@@ -8,6 +8,7 @@
 #include <verso/cache.h>    /* files into the page cache, and out of it */
 #include <verso/clone.h>    /* memory shared until written; which pages were written */
 #include <verso/code.h>     /* memory for machine code: W^X */
+#include <verso/copy.h>     /* a file from here to there */
 #include <verso/digest.h>   /* checksums */
 #include <verso/error.h>    /* what went wrong, and what to do about it */
 #include <verso/features.h> /* what this machine can do */

@@ -56,7 +56,12 @@ VERSO_BEGIN_DECLS
     X(VERSO_E_STALE, -20020, "the object has been freed already",                                                      \
       "look for the free that came first; handles (VERSO_SLAB_HANDLES) know when they are stale")                      \
     X(VERSO_E_OVERWRITTEN, -20021, "a freed object has been written to",                                               \
-      "look for who kept its address; under ASan that store itself is reported")
+      "look for who kept its address; under ASan that store itself is reported")                                       \
+    X(VERSO_E_CANCELLED, -20022, "a function of the caller ended the work early",                                      \
+      "what was done until then is in the result; begin again when the work is wanted after all")                      \
+    X(VERSO_E_VERIFY, -20023, "what was read back is not what was written",                                            \
+      "the storage, the cable or the memory is failing: look at `dmesg`, and do not trust this copy")                  \
+    X(VERSO_E_SAME_FILE, -20024, "source and target are one and the same file", "name another target")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

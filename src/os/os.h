@@ -53,6 +53,7 @@ enum verso__os_file_kind {
     VERSO__OS_FILE_SOCKET,
     VERSO__OS_FILE_CHARACTER,
     VERSO__OS_FILE_BLOCK,
+    VERSO__OS_FILE_LINK, /* a symbolic link, where they are not followed */
     VERSO__OS_FILE_OTHER,
 };
 
@@ -63,9 +64,12 @@ struct verso__os_file_info {
     uint64_t device; /* with @inode: which file this is */
     uint64_t inode;
     uint64_t link_count;
-    int64_t modified_ns; /* mtime, since the epoch */
+    int64_t accessed_ns; /* atime, since the epoch */
+    int64_t modified_ns; /* mtime */
     int64_t changed_ns;  /* ctime */
-    uint32_t mode;       /* permission bits */
+    uint32_t mode;       /* permission bits, set-id and sticky */
+    uint32_t user;
+    uint32_t group;
     uint64_t block_bytes;
 };
 
@@ -78,10 +82,17 @@ enum verso__os_open_flags {
     VERSO__OS_OPEN_NONBLOCK = 1 << 5,  /* don't wait for a FIFO's other end */
     VERSO__OS_OPEN_UNNAMED = 1 << 6,   /* @path is a directory; a file without a name in it (O_TMPFILE) */
     VERSO__OS_OPEN_DIRECTORY = 1 << 7, /* -ENOTDIR when it is not one */
+    VERSO__OS_OPEN_PLACE = 1 << 8,     /* not for reading or writing (O_PATH): of any kind, with NOFOLLOW links too */
 };
+
+/* Where a path that is not absolute begins, for calls that take a directory: the current one. */
+#define VERSO__OS_HERE (-100)
 
 /* Opens, close-on-exec always. @mode: permission bits when created, before umask. */
 int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd);
+
+/* The same from an open directory, or VERSO__OS_HERE. */
+int verso__os_open_at(int directory, const char *path, unsigned flags, unsigned mode, int *out_fd);
 
 /* Closes. Cannot fail in a way that matters here: what can lose data was synced before. */
 void verso__os_close(int fd);
@@ -91,6 +102,7 @@ int verso__os_file_info(int fd, struct verso__os_file_info *out_info);
 
 /* The same by name, not following a final symbolic link unless @follow. */
 int verso__os_path_info(const char *path, bool follow, struct verso__os_file_info *out_info);
+int verso__os_path_info_at(int directory, const char *path, bool follow, struct verso__os_file_info *out_info);
 
 /* How @fd was opened: VERSO__OS_OPEN_READ and/or _WRITE. */
 int verso__os_open_mode(int fd, unsigned *out_flags);
@@ -128,6 +140,16 @@ int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, 
 
 /* Takes a name out of its directory. */
 int verso__os_remove(const char *path);
+int verso__os_remove_at(int directory, const char *path);
+
+/* Another name for a file, in one step: nobody finds neither. @replace: who has the name @to loses it; else -EEXIST. */
+int verso__os_rename(int directory, const char *from, const char *to, bool replace);
+
+/* What a symbolic link says, with a NUL. -EINVAL when it is none; -ENAMETOOLONG when it does not fit. */
+int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes);
+
+/* A lock on the open file, until it is closed. -EBUSY: another open file has it. Never waits. */
+int verso__os_lock_file(int fd);
 
 /* Sets the file's size; grown parts are holes. -EFBIG past RLIMIT_FSIZE, without the signal SIGXFSZ. */
 int verso__os_truncate(int fd, uint64_t bytes);
@@ -177,6 +199,28 @@ int verso__os_clone_file(int source_fd, int target_fd);
 /* Copies in the kernel where it can; *out_done 0 means the source ended. -EXDEV, -EINVAL, -ENOSYS: copy by hand. */
 int verso__os_copy_range(int source_fd, uint64_t source_offset, int target_fd, uint64_t target_offset, size_t bytes,
                          size_t *out_done);
+
+/*
+ * From a pipe (splice), or from a file, device or socket that can hand out pages (sendfile); without coming through
+ * this process. *out_done 0: the source ended. A NULL offset: at the position. -EINVAL: not between these two.
+ */
+int verso__os_splice(int source_fd, int target_fd, uint64_t *target_offset, size_t bytes, size_t *out_done);
+int verso__os_send_file(int source_fd, uint64_t *source_offset, int target_fd, size_t bytes, size_t *out_done);
+
+/*
+ * What a file has besides its content. @fd may be a place (PLACE). Names come one after the other, each with its NUL.
+ * -ERANGE: no room; -ENODATA: no such attribute; -EOPNOTSUPP: not on this file system; -EPERM, -EACCES: not for us.
+ */
+int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t *out_bytes);
+int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t room_bytes, size_t *out_bytes);
+int verso__os_attribute_set(int fd, const char *name, const void *value, size_t bytes);
+int verso__os_attribute_remove(int fd, const char *name);
+
+/* UINT32_MAX for @user or @group: leave it. Clears set-id bits. */
+int verso__os_set_owner(int fd, uint32_t user, uint32_t group);
+/* -EOPNOTSUPP for a symbolic link. */
+int verso__os_set_mode(int fd, unsigned mode);
+int verso__os_set_times(int fd, int64_t accessed_ns, int64_t modified_ns);
 
 /* A read lease: opening for writing and truncating by others waits until it is given up (or the system's limit runs
  * out). */

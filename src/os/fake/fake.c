@@ -249,6 +249,12 @@ static void noted_open(const char *path, unsigned flags, unsigned mode, const in
     ledger_descriptor_add(*out_fd);
 }
 
+static void noted_open_at(int directory, const char *path, unsigned flags, unsigned mode, const int *out_fd)
+{
+    (void)directory;
+    noted_open(path, flags, mode, out_fd);
+}
+
 static void noted_duplicate(int fd, const int *out_fd)
 {
     (void)fd;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* files - opening, sizes, space, reading and writing, syncing. */
+#include "os/linux/limits.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@
 /* Allocations are not cut smaller than this, some microseconds' work. */
 #define ALLOCATION_BYTES_MIN ((uint64_t)64 << 10)
 
-int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd)
+int verso__os_open_at(int directory, const char *path, unsigned flags, unsigned mode, int *out_fd)
 {
     int how = O_CLOEXEC | O_NOCTTY;
     int fd;
@@ -43,13 +43,20 @@ int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd)
         how |= O_TMPFILE;
     if (flags & VERSO__OS_OPEN_DIRECTORY)
         how |= O_DIRECTORY;
+    if (flags & VERSO__OS_OPEN_PLACE)
+        how |= O_PATH;
     do
-        fd = open(path, how, mode);
+        fd = openat(directory, path, how, mode);
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     *out_fd = fd;
     return 0;
+}
+
+int verso__os_open(const char *path, unsigned flags, unsigned mode, int *out_fd)
+{
+    return verso__os_open_at(AT_FDCWD, path, flags, mode, out_fd);
 }
 
 void verso__os_close(int fd)
@@ -72,6 +79,8 @@ static enum verso__os_file_kind kind_of(mode_t mode)
         return VERSO__OS_FILE_CHARACTER;
     case S_IFBLK:
         return VERSO__OS_FILE_BLOCK;
+    case S_IFLNK:
+        return VERSO__OS_FILE_LINK;
     default:
         return VERSO__OS_FILE_OTHER;
     }
@@ -91,9 +100,12 @@ static void info_from(const struct stat *status, struct verso__os_file_info *out
         .device = status->st_dev,
         .inode = status->st_ino,
         .link_count = status->st_nlink,
+        .accessed_ns = nanoseconds(&status->st_atim),
         .modified_ns = nanoseconds(&status->st_mtim),
         .changed_ns = nanoseconds(&status->st_ctim),
         .mode = status->st_mode & 07777,
+        .user = status->st_uid,
+        .group = status->st_gid,
         .block_bytes = (uint64_t)status->st_blksize,
     };
 }
@@ -114,14 +126,19 @@ int verso__os_file_info(int fd, struct verso__os_file_info *out_info)
     return 0;
 }
 
-int verso__os_path_info(const char *path, bool follow, struct verso__os_file_info *out_info)
+int verso__os_path_info_at(int directory, const char *path, bool follow, struct verso__os_file_info *out_info)
 {
     struct stat status;
 
-    if ((follow ? stat(path, &status) : lstat(path, &status)) < 0)
+    if (fstatat(directory, path, &status, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     info_from(&status, out_info);
     return 0;
+}
+
+int verso__os_path_info(const char *path, bool follow, struct verso__os_file_info *out_info)
+{
+    return verso__os_path_info_at(AT_FDCWD, path, follow, out_info);
 }
 
 int verso__os_open_mode(int fd, unsigned *out_flags)
@@ -239,16 +256,6 @@ int verso__os_remove(const char *path)
     return unlink(path) < 0 ? -errno : 0;
 }
 
-/* -EFBIG when the limit RLIMIT_FSIZE would be passed: the kernel would send SIGXFSZ, which kills. */
-static int check_file_limit(uint64_t end)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
-        return -errno;
-    return limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur ? -EFBIG : 0;
-}
-
 /* A reader that has gone is an error here, and not the signal that would end the process. */
 int verso__os_write(int fd, const void *data, size_t bytes)
 {
@@ -278,7 +285,7 @@ int verso__os_write(int fd, const void *data, size_t bytes)
 
 int verso__os_write_at(int fd, uint64_t offset, const void *data, size_t bytes, size_t *out_done)
 {
-    int r = check_file_limit(offset + bytes);
+    int r = verso__linux_file_limit(offset + bytes);
 
     *out_done = 0;
     if (r < 0)
@@ -306,7 +313,7 @@ int verso__os_truncate(int fd, uint64_t bytes)
     if (fstat(fd, &status) < 0)
         return -errno;
     if (bytes > (uint64_t)status.st_size) {
-        r = check_file_limit(bytes);
+        r = verso__linux_file_limit(bytes);
         if (r < 0)
             return r;
     }
@@ -323,7 +330,7 @@ int verso__os_truncate(int fd, uint64_t bytes)
 int verso__os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
     uint64_t end = offset + bytes, piece = bytes;
-    int r = check_file_limit(end);
+    int r = verso__linux_file_limit(end);
 
     if (r < 0)
         return r;
@@ -430,7 +437,10 @@ int verso__os_copy_range(int source_fd, uint64_t source_offset, int target_fd, u
 {
     off_t from = (off_t)source_offset, to = (off_t)target_offset;
     ssize_t n;
+    int r = verso__linux_file_limit(target_offset + bytes);
 
+    if (r < 0)
+        return r;
     if (bytes > TRANSFER_BYTES_MAX)
         bytes = TRANSFER_BYTES_MAX;
     do

@@ -174,7 +174,7 @@ static void test_info_agrees_by_name_and_by_descriptor(void **state)
     assert_int_equal(by_fd.mode, 0600);
     assert_int_equal(by_fd.link_count, 1);
     assert_true(of_link.inode != by_fd.inode);
-    assert_int_equal(of_link.kind, VERSO__OS_FILE_OTHER);
+    assert_int_equal(of_link.kind, VERSO__OS_FILE_LINK);
     verso__os_close(fd);
     assert_int_equal(verso__os_file_info(fd, &by_fd), -EBADF);
     assert_int_equal(by_fd.bytes, 12345);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settle - when the content is there, and before anybody can see it.
+ *
+ *      has the source changed? --> read back --> owner, attributes, permissions, times --> on stable storage
+ */
+#include "copy/copy.h"
+
+#include <errno.h>
+
+/* A size or a time that differs. Files of /proc and devices change as they please. */
+static int check_source(struct verso__copy *copy)
+{
+    const struct verso__os_file_info *before = &copy->source.info;
+    struct verso__os_file_info now;
+    int r;
+
+    if (copy->source.is_stream || before->kind != VERSO__OS_FILE_REGULAR)
+        return 0;
+    r = verso__os_file_info(copy->source.fd, &now);
+    if (r < 0)
+        return verso__copy_fail_source(copy, r, "stat", VERSO_OFFSET_NONE);
+    copy->report.changed =
+        now.bytes != before->bytes || now.modified_ns != before->modified_ns || now.changed_ns != before->changed_ns;
+    if (copy->report.changed && !verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED))
+        return verso__copy_fail_source(copy, VERSO_E_CHANGED, "stat", VERSO_OFFSET_NONE);
+    return 0;
+}
+
+/*
+ * A file that replaces another is let to those who had that one. Its group must be kept for that: another group is
+ * other people.
+ */
+static int keep_permissions(struct verso__copy *copy)
+{
+    const struct verso__os_file_info *old = &copy->target.info;
+    unsigned mode = old->mode & 0777;
+    struct verso__os_file_info now;
+    int r = verso__os_file_info(copy->target.fd, &now);
+
+    if (r == 0 && (now.user != old->user || now.group != old->group) &&
+        verso__os_set_owner(copy->target.fd, old->user, old->group) < 0 && now.group != old->group &&
+        verso__os_set_owner(copy->target.fd, UINT32_MAX, old->group) < 0)
+        mode = (mode & 0707) | (mode & 070 & (mode << 3));
+    if (r == 0)
+        r = verso__os_set_mode(copy->target.fd, mode);
+    return r < 0 ? verso__copy_fail_target(copy, r, "chmod", VERSO_OFFSET_NONE) : 0;
+}
+
+static int give_attributes(struct verso__copy *copy)
+{
+    bool replaces = copy->target.info.kind == VERSO__OS_FILE_REGULAR && !verso__copy_in_place(copy);
+    unsigned flags = copy->options.flags & (unsigned)VERSO_COPY_ARCHIVE;
+    const char *step;
+    int r = replaces && !verso__copy_wants(copy, VERSO_COPY_MODE) ? keep_permissions(copy) : 0;
+
+    if (r < 0 || flags == 0)
+        return r;
+    r = verso__copy_attributes(copy->source.fd, &copy->source.info, copy->target.fd, flags, &copy->report.lost, &step);
+    return r < 0 ? verso__copy_fail_target(copy, r, step, VERSO_OFFSET_NONE) : 0;
+}
+
+/* What has no storage of its own is as durable as it gets. */
+static int put_on_disk(struct verso__copy *copy)
+{
+    int r;
+
+    if (!verso__copy_wants(copy, VERSO_COPY_DURABLE) || !copy->target.has_offsets)
+        return 0;
+    r = verso__copy_tell(copy, VERSO_COPY_SYNCING, 0, copy->end, true);
+    if (r < 0)
+        return r;
+    r = verso__os_sync_full(copy->target.fd);
+    if (r < 0)
+        return verso__copy_fail_target(copy, r, "fsync", VERSO_OFFSET_NONE);
+    return verso__copy_tell(copy, VERSO_COPY_SYNCING, copy->end, copy->end, true);
+}
+
+int verso__copy_settle(struct verso__copy *copy)
+{
+    int r = check_source(copy);
+
+    if (r == 0 && verso__copy_wants(copy, VERSO_COPY_VERIFY) && copy->target.has_offsets)
+        r = verso__copy_verify(copy);
+    if (r == 0)
+        r = give_attributes(copy);
+    return r == 0 ? put_on_disk(copy) : r;
+}
+
+int verso__copy_sync_name(struct verso__copy *copy)
+{
+    struct verso__copy_target *target = &copy->target;
+    bool is_new = !verso__copy_in_place(copy) || target->info.kind == 0;
+    int directory, r = 0;
+
+    if (!verso__copy_wants(copy, VERSO_COPY_DURABLE) || !target->has_offsets)
+        return 0;
+    if (is_new) {
+        r = verso__copy_target_directory(target, &directory);
+        if (r < 0)
+            return verso__copy_fail_target(copy, r, "open directory", VERSO_OFFSET_NONE);
+        r = verso__os_sync_full(directory);
+        verso__os_close(directory);
+    }
+    if (r < 0)
+        return verso__copy_fail_target(copy, r, "fsync directory", VERSO_OFFSET_NONE);
+    copy->report.durable = 1;
+    return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attributes - what a file has besides its content.
+ *
+ * A descriptor opened as a place (O_PATH) takes none of the f...() calls, so those are tried first, and what it stands
+ * for is then asked by way of /proc. That works for symbolic links too, which can be opened in no other way.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+struct link {
+    char path[32];
+};
+
+static const char *path_of(int fd, struct link *link)
+{
+    (void)snprintf(link->path, sizeof(link->path), "/proc/self/fd/%d", fd);
+    return link->path;
+}
+
+int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t *out_bytes)
+{
+    struct link link;
+    ssize_t n = flistxattr(fd, out_names, room_bytes);
+
+    if (n < 0 && errno == EBADF)
+        n = listxattr(path_of(fd, &link), out_names, room_bytes);
+    if (n < 0)
+        return -errno;
+    *out_bytes = (size_t)n;
+    return 0;
+}
+
+int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t room_bytes, size_t *out_bytes)
+{
+    struct link link;
+    ssize_t n = fgetxattr(fd, name, out_value, room_bytes);
+
+    if (n < 0 && errno == EBADF)
+        n = getxattr(path_of(fd, &link), name, out_value, room_bytes);
+    if (n < 0)
+        return -errno;
+    *out_bytes = (size_t)n;
+    return 0;
+}
+
+int verso__os_attribute_set(int fd, const char *name, const void *value, size_t bytes)
+{
+    struct link link;
+    int r = fsetxattr(fd, name, value, bytes, 0);
+
+    if (r < 0 && errno == EBADF)
+        r = setxattr(path_of(fd, &link), name, value, bytes, 0);
+    return r < 0 ? -errno : 0;
+}
+
+int verso__os_attribute_remove(int fd, const char *name)
+{
+    struct link link;
+    int r = fremovexattr(fd, name);
+
+    if (r < 0 && errno == EBADF)
+        r = removexattr(path_of(fd, &link), name);
+    return r < 0 ? -errno : 0;
+}
+
+int verso__os_set_mode(int fd, unsigned mode)
+{
+    struct link link;
+    int r = fchmod(fd, mode);
+
+    if (r < 0 && errno == EBADF)
+        r = chmod(path_of(fd, &link), mode);
+    return r < 0 ? -errno : 0;
+}
+
+int verso__os_set_owner(int fd, uint32_t user, uint32_t group)
+{
+    return fchownat(fd, "", user, group, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static struct timespec time_of(int64_t ns)
+{
+    int64_t rest = ns % 1000000000;
+
+    if (rest < 0) /* before 1970 */
+        rest += 1000000000;
+    return (struct timespec){ .tv_sec = (time_t)((ns - rest) / 1000000000), .tv_nsec = (long)rest };
+}
+
+int verso__os_set_times(int fd, int64_t accessed_ns, int64_t modified_ns)
+{
+    const struct timespec times[2] = { time_of(accessed_ns), time_of(modified_ns) };
+    struct link link;
+    int r = futimens(fd, times);
+
+    if (r < 0 && errno == EBADF) /* as a place */
+        r = utimensat(AT_FDCWD, path_of(fd, &link), times, 0);
+    return r < 0 ? -errno : 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* names - directories' entries: what they lead to, giving them away, taking them out. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+_Static_assert(VERSO__OS_HERE == AT_FDCWD, "the current directory, for calls that take a directory");
+
+int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes)
+{
+    ssize_t bytes = readlinkat(directory, path, out_text, room_bytes);
+
+    if (bytes < 0)
+        return -errno;
+    if ((size_t)bytes >= room_bytes)
+        return -ENAMETOOLONG;
+    out_text[bytes] = '\0';
+    return 0;
+}
+
+/* A second name first, where the file system can't be told to leave a name that is taken. */
+static int rename_by_link(int directory, const char *from, const char *to)
+{
+    if (linkat(directory, from, directory, to, 0) < 0)
+        return -errno;
+    return unlinkat(directory, from, 0) < 0 ? -errno : 0;
+}
+
+int verso__os_rename(int directory, const char *from, const char *to, bool replace)
+{
+    if (replace)
+        return renameat(directory, from, directory, to) < 0 ? -errno : 0;
+    if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOSYS ? rename_by_link(directory, from, to) : -errno;
+}
+
+int verso__os_remove_at(int directory, const char *path)
+{
+    return unlinkat(directory, path, 0) < 0 ? -errno : 0;
+}
+
+int verso__os_lock_file(int fd)
+{
+    int r;
+
+    do
+        r = flock(fd, LOCK_EX | LOCK_NB);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    return 0;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* changing - a source that changes while it is copied, and a target that does not keep what it was given. */
+#include "copying.h"
+
+#include <glob.h>
+
+#define BYTES ((uint64_t)3 << 20)
+
+enum change {
+    GROW,
+    CUT,
+    STORE,
+    REPLACE,
+    SPOIL_TARGET
+};
+
+struct plot {
+    const char *source;
+    unsigned phase; /* in which it happens, when it begins */
+    enum change change;
+    bool done;
+};
+
+/* The temporary file, by the pattern of its name. */
+static void spoil(void)
+{
+    glob_t found;
+    int fd;
+
+    assert_int_equal(glob(support_path(".target.verso-copy-*"), 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    fd = open(found.gl_pathv[0], O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, BYTES / 2), 1);
+    assert_int_equal(close(fd), 0);
+    globfree(&found);
+}
+
+static void store_one(const char *path, uint64_t offset)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)offset), 1);
+    assert_int_equal(close(fd), 0);
+}
+
+static int act(const struct verso_copy_progress *progress, void *arg)
+{
+    struct plot *plot = arg;
+
+    if (plot->done || progress->phase != plot->phase)
+        return 0;
+    plot->done = true;
+    switch (plot->change) {
+    case GROW:
+        assert_int_equal(truncate(plot->source, BYTES + 1), 0);
+        break;
+    case CUT:
+        assert_int_equal(truncate(plot->source, BYTES / 2 + 7), 0);
+        break;
+    case STORE:
+        store_one(plot->source, 5);
+        break;
+    case REPLACE:
+        assert_int_equal(rename(support_file("other", 10), plot->source), 0);
+        break;
+    case SPOIL_TARGET:
+        spoil();
+        break;
+    }
+    return 0;
+}
+
+static int copy_with(struct plot *plot, unsigned flags, unsigned method, struct verso_copy_report *out_report)
+{
+    struct verso_copy_options options = with_flags(flags);
+
+    options.progress = act;
+    options.progress_arg = plot;
+    options.method = method;
+    plot->done = false;
+    return verso_copy_file(plot->source, support_path("target"), &options, out_report);
+}
+
+static void test_a_change_is_told(void **state)
+{
+    const enum change changes[] = { GROW, STORE, REPLACE };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct plot plot = { support_file("source", BYTES), VERSO_COPY_COPYING, changes[i], false };
+        struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+
+        assert_fails(copy_with(&plot, 0, 0, &report), VERSO_E_CHANGED);
+        assert_int_equal(report.changed, 1);
+        assert_true(report.done_bytes == BYTES); /* not one byte more, however it grows */
+        assert_int_equal(name_count(), 1);
+        plot.source = support_file("source", BYTES);
+        assert_ok(copy_with(&plot, VERSO_COPY_ACCEPT_CHANGED, 0, &report));
+        assert_int_equal(report.changed, 1);
+        assert_int_equal(status_of(support_path("target")).st_size, BYTES);
+        assert_int_equal(unlink(support_path("target")), 0);
+    }
+}
+
+static void test_a_source_cut_short(void **state)
+{
+    const unsigned methods[] = { VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_MAPPED, VERSO_COPY_METHOD_READ };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (int guarded = 0; guarded < 2; guarded++) {
+            struct plot plot = { support_file("source", BYTES), VERSO_COPY_COPYING, CUT, false };
+            struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+            unsigned flags = methods[i] == VERSO_COPY_METHOD_RANGE ? 0 : VERSO_COPY_VERIFY;
+
+            if (guarded)
+                assert_ok(verso_guard_install());
+            assert_fails(copy_with(&plot, guarded ? flags : 0, methods[i], &report), VERSO_E_TORN);
+            assert_true(verso_error_last()->offset_bytes == BYTES / 2 + 7);
+            assert_string_equal(verso_error_last()->path, plot.source);
+            assert_adds_up(&report);
+            assert_true(report.done_bytes <= BYTES / 2 + 7);
+            assert_int_equal(name_count(), 1);
+            if (guarded)
+                assert_ok(verso_guard_remove());
+        }
+}
+
+static void test_what_comes_back_is_compared(void **state)
+{
+    struct plot plot = { support_file("source", BYTES), VERSO_COPY_VERIFYING, SPOIL_TARGET, false };
+    struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+
+    (void)state;
+    assert_fails(copy_with(&plot, VERSO_COPY_VERIFY, 0, &report), VERSO_E_VERIFY);
+    assert_int_equal(report.verified, VERSO_COPY_NOT_VERIFIED);
+    assert_int_equal(name_count(), 1);
+    plot.phase = 77; /* never */
+    assert_ok(copy_with(&plot, VERSO_COPY_VERIFY, 0, &report));
+    assert_int_not_equal(report.verified, VERSO_COPY_NOT_VERIFIED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest list[] = {
+        fresh_test(test_a_change_is_told),
+        fresh_test(test_a_source_cut_short),
+        fresh_test(test_what_comes_back_is_compared),
+    };
+
+    return run_test_list(list);
+}
