@@ -68,6 +68,20 @@ enum verso_scan_counts {
     VERSO_SCAN_CHARACTERS = 1 << 3, /* bytes that begin a character of UTF-8: all but 10xxxxxx */
 };
 
+/* Literal bytes to look for. */
+struct verso_scan_needle {
+    const void *data;
+    size_t bytes; /* 1 to VERSO_SCAN_NEEDLE_BYTES_MAX */
+};
+#define VERSO_SCAN_NEEDLE_BYTES_MAX 65536
+#define VERSO_SCAN_NEEDLES_MAX 4096
+
+enum verso_scan_needle_flags {
+    VERSO_SCAN_FOLD_CASE = 1 << 0,   /* a to z match A to Z, and the other way round */
+    VERSO_SCAN_COUNT_LINES = 1 << 1, /* also: how many lines hold at least one needle; one with a newline is in none */
+    VERSO_SCAN_ONLY_LINES = 1 << 2,  /* only that: places are neither told nor counted, which is faster */
+};
+
 /**
  * verso_scan_want_counts()    - lines, words, ...: enum verso_scan_counts, or-ed
  * verso_scan_want_histogram() - how often each byte value occurs

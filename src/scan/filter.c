@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * filter - which filter suits a set of needles, and its tables.
+ *
+ * One needle is looked for by the two bytes of it that are met least often. Of several, a print of up to four bytes is
+ * taken, at the same distance from the start of each (so that places come in order), where the prints are met least.
+ * Prints that are alike share a bucket. What a filter lets through costs a look into the table of groups; when the
+ * buckets are expected to let through too much, the hashes take over.
+ */
+#include "scan/finder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Print offsets that are tried; later ones are seldom better, and cost what lies between at each end of a stretch. */
+#define OFFSETS_TRIED 32U
+/* Above this share of places let through, buckets lose to hashes (measured). */
+#define BUCKETS_SHARE_MAX 0.08
+/* Bits in the table of hashes for each print, at least; and its limits: it stays in the nearest cache. */
+#define BITS_PER_PRINT 64U
+#define BITS_LEAST_LOG2 14U
+#define BITS_MOST_LOG2 18U
+
+static double share_of(unsigned char byte, bool is_folded)
+{
+    unsigned share = verso__scan_byte_share[byte];
+
+    if (is_folded)
+        share += verso__scan_byte_share[byte & ~0x20U];
+    return (double)share / 65536;
+}
+
+static double share_at(const struct verso__scan_compiled *needle, size_t offset)
+{
+    return share_of(needle->want[offset], needle->fold && needle->fold[offset]);
+}
+
+/* ---- One needle ---- */
+
+/* Two of the same value, or side by side, tell less than two others of the same shares: they come together anyway. */
+static double pair_share(const struct verso__scan_compiled *needle, size_t a, size_t b)
+{
+    double share = share_at(needle, a) * share_at(needle, b);
+
+    if (needle->want[a] == needle->want[b])
+        return share * 16;
+    return b - a == 1 ? share * 4 : share;
+}
+
+static void make_pair(struct verso__scan_finder *finder)
+{
+    const struct verso__scan_compiled *needle = finder->needles;
+    size_t n = needle->bytes < VERSO__SCAN_REACH_MAX ? needle->bytes : VERSO__SCAN_REACH_MAX, rarest = 0, a, b;
+    struct verso__scan_pair *pair = &finder->pair;
+    double least = 2;
+
+    for (size_t i = 1; i < n; i++) {
+        if (share_at(needle, i) < share_at(needle, rarest))
+            rarest = i;
+    }
+    pair->offset[0] = pair->offset[1] = rarest;
+    for (size_t i = 0; i < n; i++) {
+        a = i < rarest ? i : rarest;
+        b = i < rarest ? rarest : i;
+        if (a != b && pair_share(needle, a, b) < least) {
+            least = pair_share(needle, a, b);
+            pair->offset[0] = a;
+            pair->offset[1] = b;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        pair->want[i] = needle->want[pair->offset[i]];
+        pair->fold[i] = needle->fold ? needle->fold[pair->offset[i]] : 0;
+    }
+    finder->filter = VERSO__SCAN_PAIR;
+    finder->pair_is_all = n <= 2;
+    finder->reach_bytes = pair->offset[1] + 1;
+}
+
+/* ---- Prints ---- */
+
+/* A needle's print: the bytes to compare, all of them with 0x20 or-ed when case is folded; others than letters may then
+ * share a print, which costs a comparison, no more. */
+static uint32_t print_of(const struct verso__scan_finder *finder, size_t needle)
+{
+    uint32_t print = 0;
+
+    memcpy(&print, finder->needles[needle].want + finder->print_offset, finder->print_bytes);
+    return (print | finder->print_fold) & finder->print_mask;
+}
+
+static double prints_share(const struct verso__scan_finder *finder, size_t offset)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < finder->count; i++) {
+        double share = 1;
+
+        for (size_t k = 0; k < finder->print_bytes; k++)
+            share *= share_at(&finder->needles[i], offset + k);
+        sum += share;
+    }
+    return sum;
+}
+
+static void choose_print(struct verso__scan_finder *finder)
+{
+    static const unsigned char ones[VERSO__SCAN_PRINT_BYTES] = { 0xff, 0xff, 0xff, 0xff };
+    size_t n = finder->shortest_bytes < VERSO__SCAN_PRINT_BYTES ? finder->shortest_bytes : VERSO__SCAN_PRINT_BYTES;
+    double least;
+
+    finder->print_bytes = n;
+    least = prints_share(finder, 0);
+    for (size_t offset = 1; offset <= finder->shortest_bytes - n && offset < OFFSETS_TRIED; offset++) {
+        double share = prints_share(finder, offset);
+
+        if (share < least) {
+            least = share;
+            finder->print_offset = offset;
+        }
+    }
+    memcpy(&finder->print_mask, ones, n);
+    if (finder->needles[0].fold)
+        finder->print_fold = 0x20202020;
+    finder->reach_bytes = finder->print_offset + VERSO__SCAN_PRINT_BYTES;
+}
+
+/* ---- Groups ---- */
+
+struct printed {
+    uint32_t print;
+    uint32_t needle;
+};
+
+/* By their bytes from the first on, so that those which begin alike are neighbours; then by number. */
+static int compare_printed(const void *a, const void *b)
+{
+    const struct printed *x = a, *y = b;
+    int order = memcmp(&x->print, &y->print, sizeof(x->print));
+
+    return order ? order : (x->needle > y->needle) - (x->needle < y->needle);
+}
+
+static void add_group(struct verso__scan_finder *finder, size_t slot_count, struct verso__scan_group group)
+{
+    size_t slot = verso__scan_hash(group.print, finder->slot_shift);
+
+    while (finder->slots[slot].count)
+        slot = (slot + 1) & (slot_count - 1);
+    finder->slots[slot] = group;
+}
+
+/* At least half of the slots stay empty. Sorted needles become members; answers how many groups. */
+static size_t make_groups(struct verso__scan_finder *finder, const struct printed *sorted, size_t slot_count)
+{
+    size_t groups = 0;
+
+    for (size_t i = 0, next; i < finder->count; i = next) {
+        for (next = i; next < finder->count && sorted[next].print == sorted[i].print; next++)
+            finder->members[next] = sorted[next].needle;
+        add_group(finder, slot_count, (struct verso__scan_group){ sorted[i].print, (uint32_t)i, (uint32_t)(next - i) });
+        groups++;
+    }
+    return groups;
+}
+
+/* ---- Buckets ---- */
+
+static void add_byte(struct verso__scan_buckets *buckets, size_t k, unsigned char byte, unsigned char bit)
+{
+    buckets->low[k][byte & 15] |= bit;
+    buckets->high[k][byte >> 4] |= bit;
+    buckets->six[k][byte & 63] |= bit;
+}
+
+static void add_print(struct verso__scan_finder *finder, size_t needle, size_t bucket)
+{
+    const struct verso__scan_compiled *from = &finder->needles[needle];
+    unsigned char bit = (unsigned char)(1U << bucket);
+
+    for (size_t k = 0; k < finder->print_bytes; k++) {
+        unsigned char byte = from->want[finder->print_offset + k];
+
+        add_byte(&finder->buckets, k, byte, bit);
+        if (from->fold && from->fold[finder->print_offset + k])
+            add_byte(&finder->buckets, k, (unsigned char)(byte ^ 0x20), bit);
+    }
+}
+
+static void make_buckets(struct verso__scan_finder *finder, const struct printed *sorted, size_t groups)
+{
+    size_t group = 0;
+
+    finder->buckets.offset = finder->print_offset;
+    finder->buckets.byte_count = finder->print_bytes;
+    for (size_t i = 0; i < finder->count; i++) {
+        group += i > 0 && sorted[i].print != sorted[i - 1].print ? 1 : 0;
+        add_print(finder, sorted[i].needle, group * VERSO__SCAN_BUCKET_COUNT / groups);
+    }
+}
+
+/* The share of all places that byte @k of a print lets through for a bucket. */
+static double byte_share(const struct verso__scan_buckets *buckets, size_t k, unsigned bit, bool by_six)
+{
+    double sum = 0;
+
+    for (unsigned byte = 0; byte < 256; byte++) {
+        unsigned in = by_six ? buckets->six[k][byte & 63] : buckets->low[k][byte & 15] & buckets->high[k][byte >> 4];
+
+        if (in & bit)
+            sum += share_of((unsigned char)byte, false);
+    }
+    return sum;
+}
+
+/* The share of all places that the buckets are expected to let through. */
+static double buckets_share(const struct verso__scan_buckets *buckets, bool by_six)
+{
+    double sum = 0;
+
+    for (unsigned bucket = 0; bucket < VERSO__SCAN_BUCKET_COUNT; bucket++) {
+        double share = 1;
+
+        for (size_t k = 0; k < buckets->byte_count; k++)
+            share *= byte_share(buckets, k, 1U << bucket, by_six);
+        sum += share;
+    }
+    return sum;
+}
+
+/* ---- Hashes ---- */
+
+static int make_hashes(struct verso__scan_finder *finder, size_t groups)
+{
+    unsigned log2 = BITS_LEAST_LOG2;
+
+    while (log2 < BITS_MOST_LOG2 && (size_t)1 << log2 < BITS_PER_PRINT * groups)
+        log2++;
+    finder->bits = calloc(((size_t)1 << log2) / 64, sizeof(*finder->bits));
+    if (!finder->bits)
+        return -ENOMEM;
+    finder->hashes = (struct verso__scan_hashes){
+        .offset = finder->print_offset,
+        .mask = finder->print_mask,
+        .fold = finder->print_fold,
+        .shift = 32 - log2,
+        .bits = finder->bits,
+    };
+    for (size_t i = 0; i < finder->count; i++) {
+        uint32_t hash = verso__scan_hash(print_of(finder, i), finder->hashes.shift);
+
+        finder->bits[hash / 64] |= (uint64_t)1 << hash % 64;
+    }
+    return 0;
+}
+
+static int make_filter(struct verso__scan_finder *finder, const struct printed *sorted, size_t slot_count)
+{
+    size_t groups = make_groups(finder, sorted, slot_count);
+
+    make_buckets(finder, sorted, groups);
+    finder->filter = VERSO__SCAN_BUCKETS;
+    if (buckets_share(&finder->buckets, verso__scan_form()->looks_up_six) <= BUCKETS_SHARE_MAX)
+        return 0;
+    finder->filter = VERSO__SCAN_HASHES;
+    return make_hashes(finder, groups);
+}
+
+int verso__scan_filter_make(struct verso__scan_finder *finder)
+{
+    struct printed *sorted;
+    unsigned log2 = 1;
+    int r = -ENOMEM;
+
+    if (finder->count == 1) {
+        make_pair(finder);
+        return 0;
+    }
+    choose_print(finder);
+    while ((size_t)1 << log2 < 2 * finder->count)
+        log2++;
+    finder->slot_shift = 32 - log2;
+    finder->slots = calloc((size_t)1 << log2, sizeof(*finder->slots));
+    finder->members = calloc(finder->count, sizeof(*finder->members));
+    sorted = calloc(finder->count, sizeof(*sorted));
+    if (finder->slots && finder->members && sorted) {
+        for (size_t i = 0; i < finder->count; i++)
+            sorted[i] = (struct printed){ print_of(finder, i), (uint32_t)i };
+        qsort(sorted, finder->count, sizeof(*sorted), compare_printed);
+        r = make_filter(finder, sorted, (size_t)1 << log2);
+    }
+    free(sorted);
+    return r;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * form.h - the loops that depend on the processor, and what they share with those that don't.
+ *
+ * All of them look at 64 bytes at a time and say what they see in 64 bits: bit i is the byte (or the place) i. The rest
+ * is arithmetic on such masks, the same for every processor.
+ *
+ * Needles are found in two steps. A filter, here, marks places where a needle may begin, and may be wrong about a few:
+ *
+ *     pair      one needle: two of its bytes, the rarest, stand at their distance
+ *     buckets   a few needles: their first bytes, in eight groups, one bit each; a place remains while a group agrees
+ *               with all of its bytes
+ *     hashes    many needles: their first bytes, hashed, are in a table of bits
+ *
+ * Then find.c compares what is there with the needles. Filters are asked for many places at once, so a call
+ * costs nothing.
+ */
+#ifndef VERSO_SRC_SCAN_FORM_H
+#define VERSO_SRC_SCAN_FORM_H
+
+#include "scan/kernels.h"
+
+enum {
+    VERSO__SCAN_BLOCK = 64,       /* places in a mask */
+    VERSO__SCAN_REACH_MAX = 256,  /* no filter looks further than this from a place */
+    VERSO__SCAN_PRINT_BYTES = 4,  /* most bytes of a needle that buckets and hashes look at */
+    VERSO__SCAN_BUCKET_COUNT = 8, /* bits in a byte */
+};
+
+struct verso__scan_pair {
+    size_t offset[2];      /* from the place */
+    unsigned char want[2]; /* lower case where case is folded */
+    unsigned char fold[2]; /* or-ed to the byte before it is compared: 0x20 for letters whose case is folded, else 0 */
+};
+
+/* For byte k of a needle's print: which buckets hold a needle with this byte there. */
+struct verso__scan_buckets {
+    size_t offset;                                   /* from the place to the print */
+    size_t byte_count;                               /* of the print: 1 to 4 */
+    unsigned char low[VERSO__SCAN_PRINT_BYTES][16];  /* by the byte's low nibble */
+    unsigned char high[VERSO__SCAN_PRINT_BYTES][16]; /* and by its high one: a bucket must be in both */
+    unsigned char six[VERSO__SCAN_PRINT_BYTES][64];  /* by its low six bits, for those who can look that up */
+};
+
+struct verso__scan_hashes {
+    size_t offset;
+    uint32_t mask; /* of the four bytes: those of the print */
+    uint32_t fold; /* or-ed to them */
+    unsigned shift;
+    const uint64_t *bits;
+};
+
+/* Which bit of the table a print has. */
+static inline uint32_t verso__scan_hash(uint32_t print, unsigned shift)
+{
+    return (print * 0x9E3779B1U) >> shift; /* Fibonacci hashing: the golden ratio of 2^32 */
+}
+
+/*
+ * Filters mark the places [at, at + 64 * blocks), a mask each 64, and answer how many they marked. Bytes up to the
+ * reach of the filter behind the last place can be read.
+ */
+struct verso__scan_form {
+    const char *name;
+    bool looks_up_six; /* buckets go by six bits, not by nibbles */
+    bool (*is_supported)(void);
+    void (*text)(const unsigned char *data, size_t bytes, unsigned counts, struct verso__scan_text *out);
+    uint64_t (*pair)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    uint64_t (*buckets)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    uint64_t (*hashes)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+};
+
+extern const struct verso__scan_form verso__scan_portable;
+
+/* The form in use. */
+const struct verso__scan_form *verso__scan_form(void);
+
+#endif
