@@ -70,7 +70,7 @@ struct verso__scan_form {
     uint64_t (*hashes)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
 };
 
-extern const struct verso__scan_form verso__scan_portable;
+extern const struct verso__scan_form verso__scan_avx512, verso__scan_avx2, verso__scan_neon, verso__scan_portable;
 
 /* The form in use. */
 const struct verso__scan_form *verso__scan_form(void);

@@ -15,6 +15,12 @@
 
 /* Best first. */
 static const struct verso__scan_form *const forms[] = {
+#if defined(__x86_64__)
+    &verso__scan_avx512,
+    &verso__scan_avx2,
+#elif defined(__aarch64__)
+    &verso__scan_neon,
+#endif
     &verso__scan_portable,
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * form_avx2 - the loops for x86-64 with AVX2: 64 bytes are two vectors.
+ *
+ * One shuffle finds white space: each byte looks up, by its low nibble, the one white-space byte that ends in that
+ * nibble, and is compared with it. No nibble is shared by two of them, and bytes from 128 on look up 0.
+ */
+#include "scan/form.h"
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,bmi,popcnt")))
+
+TARGET static inline __m256i load(const unsigned char *at)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)at);
+}
+
+/* Bit i: the highest of byte i. */
+TARGET static inline uint64_t gather(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+TARGET static inline uint64_t newlines_in(const unsigned char *at)
+{
+    __m256i newline = _mm256_set1_epi8('\n');
+
+    return gather(_mm256_cmpeq_epi8(load(at), newline), _mm256_cmpeq_epi8(load(at + 32), newline));
+}
+
+TARGET static inline __m256i spaces(__m256i bytes)
+{
+    __m256i by_nibble =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', '\v', '\f', '\r', 0, 0));
+
+    return _mm256_cmpeq_epi8(_mm256_shuffle_epi8(by_nibble, bytes), bytes);
+}
+
+TARGET static inline uint64_t words_in(const unsigned char *at)
+{
+    return ~gather(spaces(load(at)), spaces(load(at + 32)));
+}
+
+/* 10xxxxxx are the lowest of signed bytes. */
+TARGET static inline uint64_t characters_in(const unsigned char *at)
+{
+    __m256i last = _mm256_set1_epi8((char)0xbf);
+
+    return gather(_mm256_cmpgt_epi8(load(at), last), _mm256_cmpgt_epi8(load(at + 32), last));
+}
+
+#include "scan/hash_loop.h"
+#include "scan/text_loop.h"
+
+/* ---- Filters ---- */
+
+/* A byte to compare with, in all bytes of a vector. */
+struct wanted {
+    __m256i want, fold;
+};
+
+TARGET static inline struct wanted wanted(const struct verso__scan_pair *pair, size_t i)
+{
+    return (struct wanted){ _mm256_set1_epi8((char)pair->want[i]), _mm256_set1_epi8((char)pair->fold[i]) };
+}
+
+TARGET static inline __m256i is_wanted(const unsigned char *at, struct wanted byte)
+{
+    return _mm256_cmpeq_epi8(_mm256_or_si256(load(at), byte.fold), byte.want);
+}
+
+TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    const struct verso__scan_pair *f = filter;
+    struct wanted first = wanted(f, 0), second = wanted(f, 1);
+    uint64_t marked = 0;
+
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        const unsigned char *a = at + f->offset[0], *b = at + f->offset[1];
+        __m256i low = _mm256_and_si256(is_wanted(a, first), is_wanted(b, second));
+        __m256i high = _mm256_and_si256(is_wanted(a + 32, first), is_wanted(b + 32, second));
+
+        masks[block] = gather(low, high);
+        marked += (unsigned)__builtin_popcountll(masks[block]);
+    }
+    return marked;
+}
+
+/* The tables of one byte of the print, in both halves of a vector. */
+struct nibbles {
+    __m256i low, high;
+};
+
+TARGET static inline __m256i twice(const unsigned char table[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
+}
+
+TARGET static inline __m256i buckets_of(__m256i bytes, struct nibbles tables)
+{
+    __m256i nibble = _mm256_set1_epi8(15);
+    __m256i low = _mm256_and_si256(bytes, nibble), high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+
+    return _mm256_and_si256(_mm256_shuffle_epi8(tables.low, low), _mm256_shuffle_epi8(tables.high, high));
+}
+
+/* 0xff where no bucket is left. */
+TARGET static inline __m256i no_bucket(const unsigned char *at, const struct nibbles *tables, size_t count)
+{
+    __m256i buckets = buckets_of(load(at), tables[0]);
+
+    for (size_t k = 1; k < count; k++)
+        buckets = _mm256_and_si256(buckets, buckets_of(load(at + k), tables[k]));
+    return _mm256_cmpeq_epi8(buckets, _mm256_setzero_si256());
+}
+
+/* With a constant @count the tables stay in registers. */
+TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const struct verso__scan_buckets *f,
+                                                                        size_t count, const unsigned char *at,
+                                                                        size_t blocks, uint64_t *masks)
+{
+    struct nibbles tables[VERSO__SCAN_PRINT_BYTES];
+    uint64_t marked = 0;
+
+    for (size_t k = 0; k < count; k++)
+        tables[k] = (struct nibbles){ twice(f->low[k]), twice(f->high[k]) };
+    at += f->offset;
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        masks[block] = ~gather(no_bucket(at, tables, count), no_bucket(at + 32, tables, count));
+        marked += (unsigned)__builtin_popcountll(masks[block]);
+    }
+    return marked;
+}
+
+TARGET static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    const struct verso__scan_buckets *f = filter;
+
+    switch (f->byte_count) {
+    case 1:
+        return buckets_by(f, 1, at, blocks, masks);
+    case 2:
+        return buckets_by(f, 2, at, blocks, masks);
+    case 3:
+        return buckets_by(f, 3, at, blocks, masks);
+    default:
+        return buckets_by(f, 4, at, blocks, masks);
+    }
+}
+
+/* Processors with AVX2 have the others too; emulators may not. */
+static bool is_supported(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+}
+
+const struct verso__scan_form verso__scan_avx2 = {
+    .name = "AVX2",
+    .is_supported = is_supported,
+    .text = text,
+    .pair = pair,
+    .buckets = buckets,
+    .hashes = hashes,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * form_avx512 - the loops for x86-64 with AVX-512: 64 bytes are a vector, and comparisons answer masks by themselves.
+ *
+ * Asks for VBMI, which came with the processors that no longer slow down for 512 bits; it looks 64 bytes up at once in
+ * tables of 64, by their low six bits: buckets need one table for each byte where nibbles need two, and in text let
+ * fewer places through, for letters of one case differ in those bits. Older ones take AVX2.
+ */
+#include "scan/form.h"
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,popcnt")))
+
+TARGET static inline __m512i load(const unsigned char *at)
+{
+    return _mm512_loadu_si512(at);
+}
+
+TARGET static inline uint64_t newlines_in(const unsigned char *at)
+{
+    return _mm512_cmpeq_epi8_mask(load(at), _mm512_set1_epi8('\n'));
+}
+
+/* \t to \r are what is at most 4 when \t is taken away. */
+TARGET static inline uint64_t words_in(const unsigned char *at)
+{
+    __m512i bytes = load(at), above = _mm512_sub_epi8(bytes, _mm512_set1_epi8('\t'));
+
+    return _mm512_mask_cmpgt_epu8_mask(_mm512_cmpneq_epi8_mask(bytes, _mm512_set1_epi8(' ')), above,
+                                       _mm512_set1_epi8('\r' - '\t'));
+}
+
+/* 10xxxxxx are the lowest of signed bytes. */
+TARGET static inline uint64_t characters_in(const unsigned char *at)
+{
+    return _mm512_cmpgt_epi8_mask(load(at), _mm512_set1_epi8((char)0xbf));
+}
+
+#include "scan/hash_loop.h"
+#include "scan/text_loop.h"
+
+/* ---- Filters ---- */
+
+/* A byte to compare with, in all bytes of a vector. */
+struct wanted {
+    __m512i want, fold;
+};
+
+TARGET static inline struct wanted wanted(const struct verso__scan_pair *pair, size_t i)
+{
+    return (struct wanted){ _mm512_set1_epi8((char)pair->want[i]), _mm512_set1_epi8((char)pair->fold[i]) };
+}
+
+TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    const struct verso__scan_pair *f = filter;
+    struct wanted first = wanted(f, 0), second = wanted(f, 1);
+    uint64_t marked = 0;
+
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        __m512i a = _mm512_or_si512(load(at + f->offset[0]), first.fold);
+        __m512i b = _mm512_or_si512(load(at + f->offset[1]), second.fold);
+
+        masks[block] = _mm512_mask_cmpeq_epi8_mask(_mm512_cmpeq_epi8_mask(a, first.want), b, second.want);
+        marked += (unsigned)__builtin_popcountll(masks[block]);
+    }
+    return marked;
+}
+
+/* With a constant @count the tables stay in registers. */
+TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const struct verso__scan_buckets *f,
+                                                                        size_t count, const unsigned char *at,
+                                                                        size_t blocks, uint64_t *masks)
+{
+    __m512i tables[VERSO__SCAN_PRINT_BYTES];
+    uint64_t marked = 0;
+
+    for (size_t k = 0; k < count; k++)
+        tables[k] = load(f->six[k]);
+    at += f->offset;
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        __m512i left = _mm512_permutexvar_epi8(load(at), tables[0]);
+
+        for (size_t k = 1; k < count; k++)
+            left = _mm512_and_si512(left, _mm512_permutexvar_epi8(load(at + k), tables[k]));
+        masks[block] = _mm512_test_epi8_mask(left, left);
+        marked += (unsigned)__builtin_popcountll(masks[block]);
+    }
+    return marked;
+}
+
+TARGET static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    const struct verso__scan_buckets *f = filter;
+
+    switch (f->byte_count) {
+    case 1:
+        return buckets_by(f, 1, at, blocks, masks);
+    case 2:
+        return buckets_by(f, 2, at, blocks, masks);
+    case 3:
+        return buckets_by(f, 3, at, blocks, masks);
+    default:
+        return buckets_by(f, 4, at, blocks, masks);
+    }
+}
+
+static bool is_supported(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+}
+
+const struct verso__scan_form verso__scan_avx512 = {
+    .name = "AVX-512",
+    .looks_up_six = true,
+    .is_supported = is_supported,
+    .text = text,
+    .pair = pair,
+    .buckets = buckets,
+    .hashes = hashes,
+};
