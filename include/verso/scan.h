@@ -12,12 +12,18 @@
  *     file   |--- window 0 ---|--- window 1 ---|--- window 2 ---|--- window 3 ...
  *               thread A          thread B         thread A
  *
+ * Whether a map or read(2) is faster is decided by the size of the pages that hold the file in the page cache: with
+ * large ones a map costs nothing (a fault each 2 MiB), with base pages two threads that read win. Nobody can know
+ * beforehand, so the scan looks: what is cached, and in which pages; then it chooses, and says why.
+ *
  * A file that is cut short, or whose storage fails, meanwhile never ends the program: the result then covers exactly
- * the bytes before the first that could not be had, with any number of threads.
+ * the bytes before the first that could not be had, in every method and with any number of threads.
  *
  * Caveats:
  *   - The scan looks at a file's size when it begins. What is appended later is not seen; the result says that the file
  *     changed (changed). What is rewritten during the pass may be seen before, after, or half.
+ *   - Mapped windows need the guard. The scan installs it for as long as it is open, and reads where another handler
+ *     has been put over it.
  */
 #ifndef VERSO_SCAN_H
 #define VERSO_SCAN_H
@@ -33,17 +39,21 @@ struct verso_scan;
 /* ---- Opening ---- */
 
 enum verso_scan_method {
+    VERSO_SCAN_AUTO = 0,
+    VERSO_SCAN_MAPPED = 1, /* windows of the page cache itself; what can't be mapped is read */
     VERSO_SCAN_READ = 2,   /* copied into buffers that stay in the processor's cache */
-    VERSO_SCAN_MEMORY = 3, /* reported by verso_scan_memory() */
+    VERSO_SCAN_MEMORY = 3, /* reported by verso_scan_memory(); can't be asked for */
 };
 
 struct verso_scan_options {
     size_t struct_bytes;
+    uint64_t budget_bytes; /* most memory for windows and buffers of all threads; at least 1 MiB; 0: 32 MiB */
     unsigned thread_count; /* at most; 0: one per CPU this process may run on. Small files get one */
+    unsigned method;       /* enum verso_scan_method */
 };
-#define VERSO_SCAN_OPTIONS_INIT              \
-    {                                        \
-        sizeof(struct verso_scan_options), 0 \
+#define VERSO_SCAN_OPTIONS_INIT                    \
+    {                                              \
+        sizeof(struct verso_scan_options), 0, 0, 0 \
     }
 
 /**
@@ -53,7 +63,7 @@ struct verso_scan_options {
  * Threads are started by the first run on something large enough to need them, and kept until close.
  *
  * Owns:    you own *out_scan until verso_scan_close(). @options is only read.
- * Errors:  VERSO_E_OPTIONS; -ENOMEM.
+ * Errors:  VERSO_E_OPTIONS; -ENOMEM; those of verso_guard_install().
  * Threads: a scan belongs to one thread at a time.
  */
 VERSO_API VERSO_MUST_CHECK int verso_scan_open(const struct verso_scan_options *options, struct verso_scan **out_scan);
@@ -130,13 +140,14 @@ struct verso_scan_result {
     /* how it went: */
     unsigned method;       /* enum verso_scan_method */
     unsigned thread_count; /* that took part */
+    uint64_t cached_bytes; /* when it began; VERSO_OFFSET_NONE: not known, or too small to ask */
     uint64_t duration_ns;
     const char *why;    /* one sentence: why this method; constant; "" before the first run */
     const char *kernel; /* which loop ran: "AVX-512", "AVX2", "NEON", "portable"; constant */
 };
-#define VERSO_SCAN_RESULT_INIT                                                     \
-    {                                                                              \
-        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
+#define VERSO_SCAN_RESULT_INIT                                                        \
+    {                                                                                 \
+        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
     }
 
 /**

@@ -9,6 +9,8 @@
 
 #define COUNTS_KNOWN (unsigned)(VERSO_SCAN_LINES | VERSO_SCAN_WORDS | VERSO_SCAN_LONGEST | VERSO_SCAN_CHARACTERS)
 #define THREADS_MAX 1024
+#define BUDGET_BYTES_LEAST ((uint64_t)1 << 20)
+#define BUDGET_BYTES_DEFAULT ((uint64_t)32 << 20)
 
 static int options_read(const struct verso_scan_options *given, struct verso_scan_options *out_options)
 {
@@ -16,6 +18,10 @@ static int options_read(const struct verso_scan_options *given, struct verso_sca
 
     if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
         return VERSO_E_OPTIONS;
+    if (options.method > VERSO_SCAN_READ || (options.budget_bytes && options.budget_bytes < BUDGET_BYTES_LEAST))
+        return VERSO_E_OPTIONS;
+    if (options.budget_bytes == 0)
+        options.budget_bytes = BUDGET_BYTES_DEFAULT;
     if (options.thread_count == 0)
         options.thread_count = verso__os_processor_count();
     if (options.thread_count > THREADS_MAX)
@@ -29,8 +35,10 @@ static bool make_pool(struct verso_scan *scan)
     scan->workers = calloc(scan->options.thread_count, sizeof(*scan->workers));
     if (!scan->workers)
         return false;
-    for (unsigned i = 0; i < scan->options.thread_count; i++)
+    for (unsigned i = 0; i < scan->options.thread_count; i++) {
         scan->workers[i] = (struct verso__scan_worker){ .scan = scan, .number = i };
+        verso__guard_range_init(&scan->workers[i].view.range);
+    }
     /* None of these can fail: glibc's need nothing but the memory they are given. */
     (void)pthread_mutex_init(&scan->lock, NULL);
     (void)pthread_cond_init(&scan->to_work, NULL);
@@ -49,11 +57,15 @@ int verso_scan_open(const struct verso_scan_options *given, struct verso_scan **
     r = options_read(given, &options);
     if (r < 0)
         return verso__fail(r, "options", NULL);
+    r = verso_guard_install();
+    if (r < 0)
+        return r;
     scan = calloc(1, sizeof(*scan));
     if (scan)
         scan->options = options;
     if (!scan || !make_pool(scan)) {
         free(scan);
+        (void)verso_guard_remove();
         return verso__fail(-ENOMEM, "malloc", NULL);
     }
     scan->result = (struct verso_scan_result){ .why = "", .kernel = "" };
@@ -66,12 +78,17 @@ void verso_scan_close(struct verso_scan *scan)
     if (!scan)
         return;
     verso__scan_end_threads(scan);
-    for (unsigned i = 0; i < scan->options.thread_count; i++)
+    for (unsigned i = 0; i < scan->options.thread_count; i++) {
+        verso__scan_view_close(&scan->workers[i].view);
         free(scan->workers[i].buffer);
+    }
+    (void)verso_guard_remove(); /* refused when another handler is over ours, which then passes on what is not ours */
     for (unsigned i = 0; i < scan->slot_count; i++)
         verso__scan_summary_free(&scan->slots[i].summary);
-    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++) {
         verso_digest_close(scan->jobs.digests[kind]);
+        verso_digest_close(scan->jobs.earlier[kind]);
+    }
     verso__scan_summary_free(&scan->run.leg.sum);
     (void)pthread_cond_destroy(&scan->to_go_on);
     (void)pthread_cond_destroy(&scan->to_work);
@@ -119,7 +136,11 @@ int verso_scan_want_digest(struct verso_scan *scan, enum verso_digest_kind kind)
 
     if (r < 0)
         return r;
-    if (kind > VERSO_DIGEST_NONE && kind < VERSO__SCAN_DIGESTS && scan->jobs.digests[kind])
-        return 0;
-    return verso_digest_open(kind, &scan->jobs.digests[kind < VERSO__SCAN_DIGESTS ? kind : 0]);
+    if (kind <= VERSO_DIGEST_NONE || kind >= VERSO__SCAN_DIGESTS)
+        return verso__fail(VERSO_E_OPTIONS, "kind", NULL);
+    if (!scan->jobs.earlier[kind])
+        r = verso_digest_open(kind, &scan->jobs.earlier[kind]);
+    if (r == 0 && !scan->jobs.digests[kind])
+        r = verso_digest_open(kind, &scan->jobs.digests[kind]);
+    return r;
 }

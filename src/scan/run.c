@@ -8,12 +8,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* What a thread passes before it comes back for more: large against the cost of coming back, small against a file. */
-#define WINDOW_BYTES ((uint64_t)1 << 20)
-
-/* From here on a second thread is worth the time that it takes to wake it. */
-#define SHARED_BYTES ((uint64_t)4 << 20)
-
 #define SLOTS_PER_THREAD 4
 
 static int fail(const struct verso__scan_source *source, int code, const char *step, uint64_t offset)
@@ -29,35 +23,6 @@ static int fail(const struct verso__scan_source *source, int code, const char *s
 
 /* ---- Setting up ---- */
 
-static bool source_has_no_size(const struct verso__scan_source *source)
-{
-    return source->kind == VERSO__SCAN_STREAM || source->kind == VERSO__SCAN_UNSIZED;
-}
-
-static void choose(struct verso_scan *scan)
-{
-    struct verso__scan_run *run = &scan->run;
-    uint64_t bytes = run->source.end - run->source.start;
-
-    run->thread_count = 1;
-    run->window_bytes = WINDOW_BYTES;
-    if (source_has_no_size(&run->source)) {
-        run->window_bytes = bytes;
-        run->method = VERSO_SCAN_READ;
-        scan->result.why = "it has no size beforehand: read to its end";
-        return;
-    }
-    run->method = run->source.kind == VERSO__SCAN_MEMORY ? VERSO_SCAN_MEMORY : VERSO_SCAN_READ;
-    scan->result.why =
-        run->source.kind == VERSO__SCAN_MEMORY ? "it is in memory" : "read by pieces that stay in the cache";
-    if (bytes < SHARED_BYTES)
-        return;
-    if (run->is_ordered)
-        run->window_bytes = VERSO__SCAN_PIECE_BYTES;
-    verso__scan_start_threads(scan, scan->options.thread_count);
-    run->thread_count = scan->started + 1;
-}
-
 static int set_up(struct verso_scan *scan, const struct verso__scan_source *source)
 {
     struct verso__scan_run *run = &scan->run;
@@ -70,8 +35,9 @@ static int set_up(struct verso_scan *scan, const struct verso__scan_source *sour
     if (is_first && !verso__scan_summary_make(&run->leg.sum, &scan->jobs))
         return -ENOMEM;
     verso__scan_summary_reset(&run->leg.sum);
-    choose(scan);
-    run->tickets = source->end > source->start ? (source->end - source->start - 1) / run->window_bytes + 1 : 0;
+    verso__scan_choose(scan);
+    run->first_window = source->start / run->window_bytes;
+    run->tickets = source->end > source->start ? (source->end - 1) / run->window_bytes + 1 - run->first_window : 0;
     run->slot_count = (unsigned)verso__min_u64(run->tickets, run->thread_count * SLOTS_PER_THREAD);
     if (!verso__scan_make_slots(scan, run->slot_count))
         return -ENOMEM;
@@ -112,7 +78,8 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
         .longest_bytes = sum->text.longest_bytes,
         .method = run->method,
         .thread_count = run->thread_count,
-        .why = scan->result.why,
+        .cached_bytes = run->cached_bytes,
+        .why = run->why,
         .kernel = verso__scan_kernel_name(),
         .duration_ns = verso__os_clock_ns() - began_ns,
     };

@@ -18,6 +18,7 @@
 #ifndef VERSO_SRC_SCAN_H
 #define VERSO_SRC_SCAN_H
 
+#include "guard/guard.h"
 #include "os/os.h"
 #include "scan/kernels.h"
 
@@ -68,6 +69,10 @@ void verso__scan_look(const struct verso__scan_jobs *jobs, const struct verso__s
 /* Whether some job needs the content from start to end; and the part of those jobs. */
 bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs);
 void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch);
+
+/* Remembers how those jobs stand, and takes them back to there. */
+void verso__scan_remember(const struct verso__scan_jobs *jobs);
+void verso__scan_go_back(const struct verso__scan_jobs *jobs);
 
 /* ---- What is passed ---- */
 
@@ -128,12 +133,34 @@ struct verso__scan_slot {
     struct verso__scan_summary summary;
 };
 
+/* Where a worker maps its windows, one over the other, so that no more than one is in memory. */
+struct verso__scan_view {
+    unsigned char *span; /* NULL: no address space yet */
+    size_t span_bytes;
+    struct verso__guard_range range; /* what is mapped now; empty: nothing */
+};
+
+/*
+ * Maps [offset, offset + bytes) and brings it in. NULL: it can't be mapped, or part of it can't be had; reading will
+ * tell why. Reading what it answers still may fault.
+ */
+const unsigned char *verso__scan_view_place(struct verso__scan_view *view, const struct verso__scan_source *source,
+                                            uint64_t offset, size_t bytes);
+
+/* Lets go of the pages; of the addresses, too. */
+void verso__scan_view_leave(struct verso__scan_view *view);
+void verso__scan_view_close(struct verso__scan_view *view);
+
+/* Whether the pages of the view are huge: 1, 0, or negative when this kernel does not tell. */
+int verso__scan_view_is_huge(const struct verso__scan_view *view);
+
 struct verso__scan_worker {
     struct verso_scan *scan;
     unsigned number; /* 0: the thread that runs the scan */
     pthread_t thread;
     bool has_turn;
-    uint64_t runs;                   /* that it has seen */
+    uint64_t runs; /* that it has seen */
+    struct verso__scan_view view;
     unsigned char *buffer;           /* for what is read; NULL: not needed yet */
     struct verso__os_file_info seen; /* the file, after the last piece that was read */
 };
@@ -144,8 +171,11 @@ struct verso__scan_run {
     unsigned method;       /* enum verso_scan_method */
     unsigned thread_count; /* that may take part */
     unsigned slot_count;
-    uint64_t window_bytes;
+    uint64_t window_bytes; /* windows begin at its multiples */
+    const char *why;
+    uint64_t cached_bytes;
     struct verso__scan_leg leg;
+    uint64_t first_window; /* the number of the one that holds the first byte */
     uint64_t tickets;
     bool is_ordered;
     /* Under the scan's lock: */
@@ -176,6 +206,9 @@ struct verso_scan {
 
 /* How much is read at once: stays in the processor's second-level cache until it is looked at. */
 #define VERSO__SCAN_PIECE_BYTES ((size_t)128 << 10)
+
+/* Decides how scan->run goes about its source: method, why, windows, threads. */
+void verso__scan_choose(struct verso_scan *scan);
 
 /* Fills a slot, from its start on as far as it goes. */
 void verso__scan_pass(struct verso__scan_worker *worker, struct verso__scan_slot *slot);

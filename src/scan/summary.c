@@ -72,3 +72,17 @@ void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct 
         if (jobs->digests[kind])
             verso_digest_update(jobs->digests[kind], stretch->data, stretch->bytes);
 }
+
+void verso__scan_remember(const struct verso__scan_jobs *jobs)
+{
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+        if (jobs->digests[kind])
+            verso_digest_copy(jobs->earlier[kind], jobs->digests[kind]);
+}
+
+void verso__scan_go_back(const struct verso__scan_jobs *jobs)
+{
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+        if (jobs->digests[kind])
+            verso_digest_copy(jobs->digests[kind], jobs->earlier[kind]);
+}

@@ -40,8 +40,9 @@ static struct verso__scan_slot *draw(struct verso_scan *scan)
     slot->ticket = run->next++;
     slot->leg = &run->leg;
     slot->is_done = false;
-    slot->start = run->leg.start + slot->ticket * run->window_bytes;
-    slot->end = run->leg.end - slot->start > run->window_bytes ? slot->start + run->window_bytes : run->leg.end;
+    slot->start = verso__max_u64(run->leg.start, (run->first_window + slot->ticket) * run->window_bytes);
+    slot->end = run->leg.end - slot->start;
+    slot->end = slot->start + verso__min_u64(slot->end, run->window_bytes - slot->start % run->window_bytes);
     return slot;
 }
 
@@ -95,6 +96,9 @@ static void work(struct verso__scan_worker *worker)
         (void)pthread_mutex_lock(&scan->lock);
         hand_in(worker, slot);
     }
+    (void)pthread_mutex_unlock(&scan->lock);
+    verso__scan_view_leave(&worker->view);
+    (void)pthread_mutex_lock(&scan->lock);
 }
 
 void verso__scan_work(struct verso_scan *scan)

@@ -78,6 +78,64 @@ static void test_any_number_of_threads(void **state)
     free(text);
 }
 
+static void test_methods_find_the_same(void **state)
+{
+    const size_t bytes = 9 * MIB + 4567;
+    unsigned char *text = reference_text(bytes);
+    const char *path = reference_file("text", text, bytes);
+
+    (void)state;
+    for (unsigned method = VERSO_SCAN_AUTO; method <= VERSO_SCAN_READ; method++)
+        for (unsigned threads = 1; threads <= 3; threads++) {
+            struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
+            struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
+            struct verso_scan *scan;
+
+            options.method = method;
+            options.thread_count = threads;
+            options.budget_bytes = threads == 2 ? MIB : 0;
+            assert_ok(verso_scan_open(&options, &scan));
+            assert_ok(verso_scan_want_counts(scan, ALL_COUNTS));
+            assert_ok(verso_scan_want_histogram(scan));
+            if (threads == 3)
+                assert_ok(verso_scan_want_digest(scan, VERSO_DIGEST_XXH64));
+            assert_ok(verso_scan_file(scan, path));
+            reference_check(scan, text, bytes);
+            check_whole(scan);
+            assert_ok(verso_scan_result(scan, &result));
+            if (method != VERSO_SCAN_AUTO)
+                assert_int_equal(result.method, method);
+            assert_int_equal(result.thread_count, threads);
+            verso_scan_close(scan);
+        }
+    free(text);
+}
+
+/* Where a fault would kill, nothing is mapped. */
+static void test_a_thread_that_blocks_the_signal_reads(void **state)
+{
+    struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
+    struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
+    const char *path = support_file("file", 5 * MIB);
+    struct verso_scan *scan;
+    sigset_t set, before;
+
+    (void)state;
+    options.method = VERSO_SCAN_MAPPED;
+    assert_ok(verso_scan_open(&options, &scan));
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGBUS);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+    assert_ok(verso_scan_file(scan, path));
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    assert_ok(verso_scan_result(scan, &result));
+    assert_int_equal(result.method, VERSO_SCAN_READ);
+    assert_ok(verso_scan_file(scan, path));
+    assert_ok(verso_scan_result(scan, &result));
+    assert_int_equal(result.method, VERSO_SCAN_MAPPED);
+    verso_scan_close(scan);
+}
+
 static void test_small_files_get_one_thread(void **state)
 {
     struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
@@ -259,6 +317,12 @@ static void test_options(void **state)
     (void)state;
     options.struct_bytes = 1;
     assert_fails(verso_scan_open(&options, &scan), VERSO_E_OPTIONS);
+    options.struct_bytes = sizeof(options);
+    options.budget_bytes = MIB - 1;
+    assert_fails(verso_scan_open(&options, &scan), VERSO_E_OPTIONS);
+    options.budget_bytes = 0;
+    options.method = VERSO_SCAN_MEMORY;
+    assert_fails(verso_scan_open(&options, &scan), VERSO_E_OPTIONS);
     assert_fails(verso_scan_open(NULL, NULL), -EINVAL);
     assert_ptr_equal(scan, (void *)1);
     assert_ok(verso_scan_open(NULL, &scan));
@@ -320,6 +384,8 @@ int main(void)
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_files_of_any_size),
         cmocka_unit_test(test_any_number_of_threads),
+        cmocka_unit_test(test_methods_find_the_same),
+        cmocka_unit_test(test_a_thread_that_blocks_the_signal_reads),
         cmocka_unit_test(test_small_files_get_one_thread),
         cmocka_unit_test(test_checksums_pass_from_start_to_end),
         cmocka_unit_test(test_a_pipe_is_read_to_its_end),
