@@ -2,9 +2,10 @@
 /* bench - see bench.h. */
 #include "bench.h"
 
+#include "keeper.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ROUNDS 11
 #define ROUNDS_MIN 5
 #define SAMPLE_NS 10e6 /* a sample is at least this long, so that the clock and the scheduler weigh little */
 
@@ -28,8 +30,7 @@ static struct {
     int word_count;
     bool disagreed;
     bool headed;
-    char directory[PATH_MAX];
-} bench = { .rounds = 11 };
+} bench;
 
 static void die(const char *what)
 {
@@ -55,6 +56,7 @@ void bench_start(int count, char **arguments, const char *name)
             bench.words[bench.word_count++] = arguments[i];
         }
     }
+    keeper_start();
 }
 
 bool bench_wanted(const char *name)
@@ -110,6 +112,8 @@ static struct sample sample_take(const struct bench_case *one, struct side *side
         answer = side->run(one->arg);
     sample.wall_ns = (clock_ns(CLOCK_MONOTONIC) - wall) / (double)repeat;
     sample.cpu_ns = (cpu_ns() - cpu) / (double)repeat;
+    if (one->answer)
+        answer = one->answer(one->arg);
     if (side->answered && side->answer != answer) {
         fprintf(stderr, "bench %s: %s: one side answered %llu, then %llu\n", bench.name, one->name,
                 (unsigned long long)side->answer, (unsigned long long)answer);
@@ -243,14 +247,14 @@ void bench_row(const char *name, const char *peer, const char *unit, double vers
     fflush(stdout);
 }
 
-static void report(const struct bench_case *one, struct side *verso, struct side *peer)
+static void report(const struct bench_case *one, struct side *verso, struct side *peer, size_t rounds)
 {
-    size_t last = (size_t)bench.rounds - 1, middle = (size_t)bench.rounds / 2;
+    size_t last = rounds - 1, middle = rounds / 2;
     bool rate = one->bytes > 0;
     struct row row = { one->name, one->peer, one->unit, 0, 0, 0, one->limit, 0 };
 
-    qsort(verso->samples, (size_t)bench.rounds, sizeof(struct sample), compare_wall);
-    qsort(peer->samples, (size_t)bench.rounds, sizeof(struct sample), compare_wall);
+    qsort(verso->samples, rounds, sizeof(struct sample), compare_wall);
+    qsort(peer->samples, rounds, sizeof(struct sample), compare_wall);
     row.verso = as_unit(one, verso->samples[middle].wall_ns);
     row.peer_value = as_unit(one, peer->samples[middle].wall_ns);
     row.ratio = peer->samples[middle].wall_ns / verso->samples[middle].wall_ns;
@@ -269,18 +273,19 @@ static void report(const struct bench_case *one, struct side *verso, struct side
 void bench_compare(const struct bench_case *one)
 {
     struct side sides[2] = { { one->verso, NULL, 0, false }, { one->peer_side, NULL, 0, false } };
+    int rounds = bench.rounds ? bench.rounds : one->rounds ? one->rounds : ROUNDS;
     long repeat[2];
 
     if (!bench_wanted(one->name))
         return;
     for (int i = 0; i < 2; i++) {
-        sides[i].samples = calloc((size_t)bench.rounds, sizeof(struct sample));
+        sides[i].samples = calloc((size_t)rounds, sizeof(struct sample));
         if (!sides[i].samples)
             die("memory");
         repeat[i] = calibrate(one, &sides[i]);
     }
     /* They take turns, and the turn to go first, so that neither always meets the warmer machine. */
-    for (int round = 0; round < bench.rounds; round++)
+    for (int round = 0; round < rounds; round++)
         for (int turn = 0; turn < 2; turn++) {
             int i = (round + turn) % 2;
 
@@ -291,7 +296,7 @@ void bench_compare(const struct bench_case *one)
                 (unsigned long long)sides[0].answer, one->peer, (unsigned long long)sides[1].answer);
         bench.disagreed = true;
     }
-    report(one, &sides[0], &sides[1]);
+    report(one, &sides[0], &sides[1], (size_t)rounds);
     free(sides[0].samples);
     free(sides[1].samples);
 }
@@ -307,18 +312,8 @@ void bench_note(const char *format, ...)
     putchar('\n');
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 int bench_finish(void)
 {
-    if (*bench.directory)
-        (void)nftw(bench.directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     if (fflush(stdout) != 0)
         die("standard output");
     return bench.disagreed ? 1 : 0;
@@ -382,17 +377,19 @@ double bench_limit_read(void)
 const char *bench_directory(void)
 {
     const char *parent = getenv("BENCH_DIRECTORY");
+    char *directory = keeper_directory();
 
-    if (*bench.directory)
-        return bench.directory;
+    if (*directory)
+        return directory;
     if (!parent)
         parent = getenv("TMPDIR");
     if (!parent)
         parent = "/var/tmp";
-    if (snprintf(bench.directory, sizeof(bench.directory), "%s/verso-bench-XXXXXX", parent) >= PATH_MAX ||
-        !mkdtemp(bench.directory))
+    if (snprintf(directory, PATH_MAX, "%s/verso-bench-XXXXXX", parent) >= PATH_MAX || !mkdtemp(directory)) {
+        *directory = '\0';
         die("bench directory");
-    return bench.directory;
+    }
+    return directory;
 }
 
 const char *bench_file(const char *name, uint64_t bytes)

@@ -10,6 +10,8 @@
  *     bench_compare(&(struct bench_case){ .name = "copy 4 KiB", .peer = "memcpy", .operations = 1000, ... });
  *     return bench_finish();
  *
+ * Whatever ends a bench, Ctrl-C too, what it made is removed: see keeper.h.
+ *
  * Programs take [--json FILE] (one object per row is appended), [--rounds N], and words: only cases whose name holds
  * one of them.
  */
@@ -34,7 +36,9 @@ struct bench_case {
     void *arg; /* handed to both */
     void (*before)(
         void *arg); /* before each call, untimed; NULL: none, and calls are repeated until a sample is long enough */
-    double limit;   /* the machine's own limit in the same unit, measured in this run; 0: none known */
+    uint64_t (*answer)(void *arg); /* untimed, after each call: what it left behind, in place of what it returned */
+    int rounds;                    /* where --rounds does not say: 0: 11; at least 5 */
+    double limit;                  /* the machine's own limit in the same unit, measured in this run; 0: none known */
     const char *limit_name;
 };
 
@@ -63,7 +67,7 @@ double bench_limit_copy(void);
 double bench_limit_read(void);
 
 /* Makes a file of @bytes (deterministic content) under the bench directory (BENCH_DIRECTORY, else TMPDIR, else
- * /var/tmp), removed by bench_finish(). Returns its path, which lives as long. */
+ * /var/tmp), which goes when the bench ends. Returns its path, which lives as long. */
 const char *bench_file(const char *name, uint64_t bytes);
 const char *bench_directory(void);
 

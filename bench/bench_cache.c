@@ -7,11 +7,10 @@
  * the files are locked in memory while they are looked at. Where that is not allowed, the answer is the number of
  * files, and a note says so.
  */
-#include "bench.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,7 @@
 #define LARGE_BYTES ((uint64_t)1 << 30)
 #define SPARSE_BYTES ((uint64_t)64 << 30)
 
-static char verso_path[PATH_MAX];
+static const char *verso_path;
 static bool held = true; /* what is looked at is locked */
 
 /* What both sides of a comparison are pointed at. */
@@ -400,28 +399,6 @@ static struct subject make_sparse(void)
     return subject;
 }
 
-/* The command stands beside the folder of this program; VERSO names another. */
-static bool find_verso(void)
-{
-    const char *named = getenv("VERSO");
-    ssize_t length = readlink("/proc/self/exe", verso_path, sizeof(verso_path) - 1);
-    char *slash;
-
-    if (named) {
-        (void)snprintf(verso_path, sizeof(verso_path), "%s", named);
-        return access(verso_path, X_OK) == 0;
-    }
-    verso_path[length < 0 ? 0 : length] = '\0';
-    for (int up = 0; up < 2; up++) {
-        slash = strrchr(verso_path, '/');
-        if (!slash)
-            return false;
-        *slash = '\0';
-    }
-    (void)snprintf(verso_path + strlen(verso_path), sizeof(verso_path) - strlen(verso_path), "/verso");
-    return access(verso_path, X_OK) == 0;
-}
-
 static void raise_limits(void)
 {
     const __rlimit_resource_t limits[] = { RLIMIT_MEMLOCK, RLIMIT_NOFILE };
@@ -439,7 +416,8 @@ int main(int count, char **arguments)
     struct subject small, large, sparse;
 
     bench_start(count, arguments, "cache");
-    if (!find_verso() || !bench_has("vmtouch")) {
+    verso_path = commands_verso();
+    if (!verso_path || !bench_has("vmtouch")) {
         bench_note("the verso command was not built, or vmtouch is not installed: nothing to compare");
         return bench_finish();
     }
