@@ -48,34 +48,49 @@ static double pair_share(const struct verso__scan_compiled *needle, size_t a, si
     return b - a == 1 ? share * 4 : share;
 }
 
+static struct verso__scan_byte byte_of(const struct verso__scan_compiled *needle, size_t offset)
+{
+    return (struct verso__scan_byte){ offset, needle->want[offset], needle->fold ? needle->fold[offset] : 0 };
+}
+
+static void make_others(struct verso__scan_finder *finder, size_t first, size_t second)
+{
+    const struct verso__scan_compiled *needle = finder->needles;
+
+    if (needle->bytes > VERSO__SCAN_OTHERS_MAX + 2)
+        return;
+    for (size_t i = 0; i < needle->bytes; i++) {
+        if (i != first && i != second)
+            finder->others.bytes[finder->others.count++] = byte_of(needle, i);
+    }
+    finder->reach_bytes = needle->bytes;
+}
+
 static void make_pair(struct verso__scan_finder *finder)
 {
     const struct verso__scan_compiled *needle = finder->needles;
-    size_t n = needle->bytes < VERSO__SCAN_REACH_MAX ? needle->bytes : VERSO__SCAN_REACH_MAX, rarest = 0, a, b;
-    struct verso__scan_pair *pair = &finder->pair;
+    size_t n = needle->bytes < VERSO__SCAN_REACH_MAX ? needle->bytes : VERSO__SCAN_REACH_MAX;
+    size_t rarest = 0, first, second, a, b;
     double least = 2;
 
     for (size_t i = 1; i < n; i++) {
         if (share_at(needle, i) < share_at(needle, rarest))
             rarest = i;
     }
-    pair->offset[0] = pair->offset[1] = rarest;
+    first = second = rarest;
     for (size_t i = 0; i < n; i++) {
         a = i < rarest ? i : rarest;
         b = i < rarest ? rarest : i;
         if (a != b && pair_share(needle, a, b) < least) {
             least = pair_share(needle, a, b);
-            pair->offset[0] = a;
-            pair->offset[1] = b;
+            first = a;
+            second = b;
         }
     }
-    for (size_t i = 0; i < 2; i++) {
-        pair->want[i] = needle->want[pair->offset[i]];
-        pair->fold[i] = needle->fold ? needle->fold[pair->offset[i]] : 0;
-    }
     finder->filter = VERSO__SCAN_PAIR;
-    finder->pair_is_all = n <= 2;
-    finder->reach_bytes = pair->offset[1] + 1;
+    finder->pair = (struct verso__scan_pair){ { byte_of(needle, first), byte_of(needle, second) } };
+    finder->reach_bytes = second + 1;
+    make_others(finder, first, second);
 }
 
 /* ---- Prints ---- */

@@ -6,7 +6,9 @@
  *      |-------------|------- 4096 places -------|--- 4096 ---|-- rest ---|
  *      ^ first place: one whose needle ends past the lead     ^ copied: the filter would look past the end
  *
- * In lines alone, a match moves the next place behind the line's newline; marks before it are passed over.
+ * Where marks are many, a branch for each would cost more than all else. A short needle is then settled without: all of
+ * its bytes are compared in vectors, and what is left is counted. Lines are never looked for one by one: marks that
+ * turned out to be matches are added to the newlines (lines_loop.h).
  */
 #include "scan/finder.h"
 
@@ -15,20 +17,20 @@
 #define CHUNK_BLOCKS ((size_t)64)
 #define CHUNK (CHUNK_BLOCKS * VERSO__SCAN_BLOCK)
 #define WORD sizeof(uint64_t)
+/* Comparing one byte at all places of a chunk costs as much as looking at this many marks (measured). */
+#define MARKS_PER_OTHER 8U
 
 struct hunt {
     const struct verso__scan_finder *finder;
     const struct verso__scan_form *form;
     const unsigned char *data;
     size_t lead, bytes;
-    size_t next_place; /* places before it are of no interest */
+    size_t places_end; /* no needle fits from here on */
     struct verso__scan_found *found;
     uint64_t matches; /* not yet in found */
-    bool is_plain;    /* matches of one needle are counted, nothing else */
+    bool past_first_line;
+    bool line_matched; /* the line that is open holds a match */
     bool stopped;
-    /* lines: */
-    size_t first_newline; /* SIZE_MAX: none */
-    size_t line_end;      /* matches that end before here lie in a line that is counted already */
 };
 
 /* ---- Comparing ---- */
@@ -74,41 +76,24 @@ static inline bool equals(const struct verso__scan_compiled *needle, const unsig
 
 /* ---- Matches ---- */
 
-/* A line holds the match that ends at @last: counts it, once. */
-static void take_line(struct hunt *hunt, size_t last)
+static void count_matches(struct hunt *hunt, size_t needle, uint64_t count)
 {
-    struct verso__scan_lines *lines = hunt->found->lines;
-    const unsigned char *newline;
-
-    if (last < hunt->line_end)
+    if (hunt->found->only_lines)
         return;
-    newline = memchr(hunt->data + last, '\n', hunt->bytes - last);
-    hunt->line_end = newline ? (size_t)(newline - hunt->data) + 1 : hunt->bytes;
-    if (last < hunt->first_newline)
-        lines->first_matched = true;
-    else if (newline)
-        lines->matched++;
-    else
-        lines->last_matched = true;
+    hunt->matches += count;
+    if (hunt->found->needle_counts)
+        hunt->found->needle_counts[needle] += count;
 }
 
-static void take(struct hunt *hunt, size_t place, size_t needle)
+/* Answers whether lines can hold it. */
+static bool take(struct hunt *hunt, size_t place, size_t needle)
 {
-    const struct verso__scan_compiled *compiled = &hunt->finder->needles[needle];
     struct verso__scan_found *found = hunt->found;
 
-    if (found->lines && !compiled->has_newline) {
-        take_line(hunt, place + compiled->bytes - 1);
-        if (found->only_lines)
-            hunt->next_place = hunt->line_end;
-    }
-    if (found->only_lines)
-        return;
-    hunt->matches++;
-    if (found->needle_counts)
-        found->needle_counts[needle]++;
-    if (found->each && !found->each(place, needle, found->arg))
+    count_matches(hunt, needle, 1);
+    if (found->each && !found->only_lines && !found->each(place, needle, found->arg))
         hunt->stopped = true;
+    return !hunt->finder->needles[needle].has_newline;
 }
 
 static const struct verso__scan_group *group_at(const struct hunt *hunt, size_t place)
@@ -126,57 +111,72 @@ static const struct verso__scan_group *group_at(const struct hunt *hunt, size_t 
     return &finder->slots[slot];
 }
 
-/* Compares with all needles that have the print found at a marked place. */
-static void look_at_group(struct hunt *hunt, size_t place)
+/* Compares with all needles that have the print found at a marked place; answers whether a line holds one. */
+static bool look_at_group(struct hunt *hunt, size_t place)
 {
     const struct verso__scan_group *group = group_at(hunt, place);
+    bool held = false;
 
-    for (size_t i = 0; i < group->count && !hunt->stopped && place >= hunt->next_place; i++) {
+    for (size_t i = 0; i < group->count && !hunt->stopped; i++) {
         size_t needle = hunt->finder->members[group->first + i];
         const struct verso__scan_compiled *compiled = &hunt->finder->needles[needle];
 
         if (place + compiled->bytes > hunt->lead && equals(compiled, hunt->data + place, hunt->bytes - place))
-            take(hunt, place, needle);
+            held |= take(hunt, place, needle);
+    }
+    return held;
+}
+
+static bool look_at(struct hunt *hunt, size_t place)
+{
+    if (hunt->finder->filter != VERSO__SCAN_PAIR)
+        return look_at_group(hunt, place);
+    return equals(hunt->finder->needles, hunt->data + place, hunt->bytes - place) && take(hunt, place, 0);
+}
+
+/* Marks remain where a line holds a match. */
+static void look_at_marks(struct hunt *hunt, size_t place, size_t blocks, uint64_t *masks)
+{
+    for (size_t block = 0; block < blocks; block++, place += VERSO__SCAN_BLOCK) {
+        uint64_t held = 0;
+
+        for (uint64_t marks = masks[block]; marks && !hunt->stopped; marks &= marks - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(marks);
+
+            held |= (uint64_t)look_at(hunt, place + i) << i;
+        }
+        masks[block] = held;
     }
 }
 
-/* One needle always ends past the lead: the first place is chosen so. */
-static inline void look_at(struct hunt *hunt, size_t place)
+/* All at once, where that is cheaper: one needle whose bytes can all be compared, and nobody asks for the places. */
+static bool settle_at_once(struct hunt *hunt, const unsigned char *at, size_t blocks, uint64_t *masks, uint64_t marked)
 {
-    const struct verso__scan_compiled *needle = hunt->finder->needles;
+    const struct verso__scan_finder *finder = hunt->finder;
+    size_t others = finder->others.count;
 
-    if (hunt->finder->filter != VERSO__SCAN_PAIR)
-        look_at_group(hunt, place);
-    else if (hunt->finder->pair_is_all || equals(needle, hunt->data + place, hunt->bytes - place)) {
-        if (hunt->is_plain)
-            hunt->matches++;
-        else
-            take(hunt, place, 0);
+    if (finder->filter != VERSO__SCAN_PAIR || (hunt->found->each && !hunt->found->only_lines) ||
+        finder->needles->bytes > others + 2 || marked < MARKS_PER_OTHER * others)
+        return false;
+    if (others)
+        marked = hunt->form->others(&finder->others, at, blocks, masks);
+    count_matches(hunt, 0, marked);
+    if (finder->needles->has_newline)
+        memset(masks, 0, blocks * sizeof(*masks));
+    return true;
+}
+
+static void hold_lines(struct hunt *hunt, const unsigned char *at, size_t blocks, const uint64_t *masks)
+{
+    if (hunt->past_first_line) {
+        hunt->found->lines->matched += hunt->form->lines(at, blocks, masks, &hunt->line_matched);
+        return;
     }
+    for (size_t block = 0; block < blocks; block++)
+        hunt->line_matched |= masks[block] != 0;
 }
 
 /* ---- Places ---- */
-
-/* Marks of places before @next, in the 64 from @place on, go. */
-static inline uint64_t marks_from(uint64_t marks, size_t place, size_t next)
-{
-    if (next <= place)
-        return marks;
-    return next - place >= VERSO__SCAN_BLOCK ? 0 : marks & UINT64_MAX << (next - place);
-}
-
-static void look_at_marks(struct hunt *hunt, size_t place, const uint64_t *masks, size_t blocks)
-{
-    for (size_t block = 0; block < blocks && !hunt->stopped; block++, place += VERSO__SCAN_BLOCK) {
-        uint64_t marks = marks_from(masks[block], place, hunt->next_place);
-
-        while (marks && !hunt->stopped) {
-            look_at(hunt, place + (unsigned)__builtin_ctzll(marks));
-            marks &= marks - 1;
-            marks = marks_from(marks, place, hunt->next_place);
-        }
-    }
-}
 
 static uint64_t filter(const struct hunt *hunt, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
@@ -193,65 +193,73 @@ static uint64_t filter(const struct hunt *hunt, const unsigned char *at, size_t 
     return hunt->form->hashes(&finder->hashes, at, blocks, masks);
 }
 
-/* Whole blocks. */
-static void hunt_blocks(struct hunt *hunt, size_t place, size_t blocks)
+/* @at is where the places' bytes can be read, with the filter's reach behind them. */
+static void hunt_blocks(struct hunt *hunt, const unsigned char *at, size_t place, size_t blocks, uint64_t valid)
 {
     uint64_t masks[CHUNK_BLOCKS];
-    uint64_t marked = filter(hunt, hunt->data + place, blocks, masks);
+    uint64_t marked = filter(hunt, at, blocks, masks);
 
-    if (marked && hunt->is_plain && hunt->finder->pair_is_all)
-        hunt->matches += marked;
-    else if (marked)
-        look_at_marks(hunt, place, masks, blocks);
+    if (valid != UINT64_MAX) { /* one block */
+        masks[0] &= valid;
+        marked = (unsigned)__builtin_popcountll(masks[0]);
+    }
+    if (marked && !settle_at_once(hunt, at, blocks, masks, marked))
+        look_at_marks(hunt, place, blocks, masks);
+    if (hunt->found->lines && (marked || hunt->line_matched))
+        hold_lines(hunt, at, blocks, masks);
 }
 
-/* The last @count places, 64 at most, where the filter would look past the end: shown a copy with room behind it. */
-static void hunt_rest(struct hunt *hunt, size_t place, size_t count)
+/* The next places, 64 at most, before @end, where the filter would look past the end: shown a copy with room behind. */
+static size_t hunt_rest(struct hunt *hunt, size_t place, size_t end)
 {
     unsigned char copy[VERSO__SCAN_BLOCK + VERSO__SCAN_REACH_MAX] = { 0 };
-    size_t bytes = hunt->bytes - place;
-    uint64_t mask;
+    size_t bytes = hunt->bytes - place, last = end < hunt->places_end ? end : hunt->places_end;
+    size_t count = last > place ? last - place : 0;
+    uint64_t valid = count < VERSO__SCAN_BLOCK ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
 
     memcpy(copy, hunt->data + place, bytes < sizeof(copy) ? bytes : sizeof(copy));
-    (void)filter(hunt, copy, 1, &mask);
-    mask &= UINT64_MAX >> (VERSO__SCAN_BLOCK - count);
-    look_at_marks(hunt, place, &mask, 1);
+    hunt_blocks(hunt, copy, place, 1, valid);
+    return end - place < VERSO__SCAN_BLOCK ? end : place + VERSO__SCAN_BLOCK;
 }
 
-/* Of all places in [place, end). */
+/* All places in [place, end), which are no matches from places_end on. */
 static void hunt_places(struct hunt *hunt, size_t place, size_t end)
 {
     size_t reach = hunt->finder->reach_bytes;
+    size_t free_end = hunt->bytes >= reach ? hunt->bytes - reach + 1 : 0; /* the filter stays inside before here */
 
+    if (free_end > end)
+        free_end = end;
     while (place < end && !hunt->stopped) {
-        size_t whole = hunt->bytes - place >= reach ? hunt->bytes - place - reach + 1 : 0, count = end - place;
+        size_t blocks = place < free_end ? (free_end - place) / VERSO__SCAN_BLOCK : 0;
 
-        if (count > whole)
-            count = whole; /* places at which the filter may look */
-        if (count >= VERSO__SCAN_BLOCK) {
-            size_t blocks = count >= CHUNK ? CHUNK_BLOCKS : count / VERSO__SCAN_BLOCK;
-
-            hunt_blocks(hunt, place, blocks);
-            place += blocks * VERSO__SCAN_BLOCK;
-        } else {
-            count = end - place < VERSO__SCAN_BLOCK ? end - place : VERSO__SCAN_BLOCK;
-            hunt_rest(hunt, place, count);
-            place += count;
-        }
-        if (place < hunt->next_place)
-            place = hunt->next_place;
+        if (blocks > CHUNK_BLOCKS)
+            blocks = CHUNK_BLOCKS;
+        if (blocks > 0)
+            hunt_blocks(hunt, hunt->data + place, place, blocks, UINT64_MAX);
+        place = blocks > 0 ? place + blocks * VERSO__SCAN_BLOCK : hunt_rest(hunt, place, end);
     }
 }
 
 /* ---- A look ---- */
 
-static void begin_lines(struct hunt *hunt, struct verso__scan_lines *lines)
+/* What is before the first newline, then the rest, to the last byte: places where no needle fits may have newlines. */
+static void hunt_lines(struct hunt *hunt, size_t first)
 {
-    const unsigned char *newline =
-        hunt->bytes > hunt->lead ? memchr(hunt->data + hunt->lead, '\n', hunt->bytes - hunt->lead) : NULL;
+    struct verso__scan_lines *lines = hunt->found->lines;
+    size_t lead = hunt->lead, bytes = hunt->bytes, end;
+    const unsigned char *newline = bytes > lead ? memchr(hunt->data + lead, '\n', bytes - lead) : NULL;
 
     *lines = (struct verso__scan_lines){ .has_newline = newline != NULL };
-    hunt->first_newline = newline ? (size_t)(newline - hunt->data) : SIZE_MAX;
+    end = newline ? (size_t)(newline - hunt->data) + 1 : bytes;
+    hunt_places(hunt, first, end < hunt->places_end ? end : hunt->places_end);
+    lines->first_matched = hunt->line_matched;
+    if (newline) {
+        hunt->line_matched = false;
+        hunt->past_first_line = true;
+        hunt_places(hunt, end, bytes);
+    }
+    lines->last_matched = hunt->line_matched;
 }
 
 bool verso__scan_find(const struct verso__scan_finder *finder, const void *data, size_t lead, size_t bytes,
@@ -259,24 +267,21 @@ bool verso__scan_find(const struct verso__scan_finder *finder, const void *data,
 {
     size_t longest_lead = finder->longest_bytes - 1;
     size_t first = lead > longest_lead ? lead - longest_lead : 0;
+    bool fits = bytes > lead && bytes >= finder->shortest_bytes;
     struct hunt hunt = {
         .finder = finder,
         .form = verso__scan_form(),
         .data = data,
         .lead = lead,
         .bytes = bytes,
+        .places_end = fits ? bytes - finder->shortest_bytes + 1 : 0,
         .found = found,
-        .is_plain = finder->count == 1 && !found->lines && !found->each,
     };
 
     if (found->lines)
-        begin_lines(&hunt, found->lines);
-    if (bytes > lead && bytes - first >= finder->shortest_bytes)
-        hunt_places(&hunt, first, bytes - finder->shortest_bytes + 1);
-    if (found->lines && !found->lines->has_newline)
-        found->lines->last_matched = found->lines->first_matched;
+        hunt_lines(&hunt, first);
+    else
+        hunt_places(&hunt, first, hunt.places_end);
     found->matches += hunt.matches;
-    if (hunt.is_plain && found->needle_counts)
-        found->needle_counts[0] += hunt.matches;
     return !hunt.stopped;
 }

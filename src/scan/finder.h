@@ -39,8 +39,8 @@ struct verso__scan_finder {
 
     enum verso__scan_filter filter;
     size_t reach_bytes; /* from a place on, that the filter reads */
-    bool pair_is_all;   /* the filter is never wrong: a needle of one or two bytes */
     struct verso__scan_pair pair;
+    struct verso__scan_others others; /* of a needle of up to 16 bytes */
     struct verso__scan_buckets buckets;
     struct verso__scan_hashes hashes;
 

@@ -25,12 +25,24 @@ enum {
     VERSO__SCAN_REACH_MAX = 256,  /* no filter looks further than this from a place */
     VERSO__SCAN_PRINT_BYTES = 4,  /* most bytes of a needle that buckets and hashes look at */
     VERSO__SCAN_BUCKET_COUNT = 8, /* bits in a byte */
+    VERSO__SCAN_OTHERS_MAX = 14,  /* besides a pair: needles of up to 16 bytes */
+};
+
+/* A byte that must stand at a distance from a place. */
+struct verso__scan_byte {
+    size_t offset;
+    unsigned char want; /* lower case where case is folded */
+    unsigned char fold; /* or-ed to what is compared: 0x20 for letters whose case is folded, else 0 */
 };
 
 struct verso__scan_pair {
-    size_t offset[2];      /* from the place */
-    unsigned char want[2]; /* lower case where case is folded */
-    unsigned char fold[2]; /* or-ed to the byte before it is compared: 0x20 for letters whose case is folded, else 0 */
+    struct verso__scan_byte bytes[2];
+};
+
+/* All other bytes of a short needle: what a pair marked and they agree to is a match. */
+struct verso__scan_others {
+    size_t count;
+    struct verso__scan_byte bytes[VERSO__SCAN_OTHERS_MAX];
 };
 
 /* For byte k of a needle's print: which buckets hold a needle with this byte there. */
@@ -66,8 +78,14 @@ struct verso__scan_form {
     bool (*is_supported)(void);
     void (*text)(const unsigned char *data, size_t bytes, unsigned counts, struct verso__scan_text *out);
     uint64_t (*pair)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    /* Takes marks away again, where one of the others does not stand; answers how many are left. */
+    uint64_t (*others)(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
+                       uint64_t *masks);
     uint64_t (*buckets)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
     uint64_t (*hashes)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    /* How many lines that end here hold a mark. @carry: whether the line that is open where they begin, and then the
+     * one that is open where they end, does. */
+    uint64_t (*lines)(const unsigned char *at, size_t blocks, const uint64_t *masks, bool *carry);
 };
 
 extern const struct verso__scan_form verso__scan_avx512, verso__scan_avx2, verso__scan_neon, verso__scan_portable;

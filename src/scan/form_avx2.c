@@ -51,6 +51,7 @@ TARGET static inline uint64_t characters_in(const unsigned char *at)
 }
 
 #include "scan/hash_loop.h"
+#include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
 /* ---- Filters ---- */
@@ -60,9 +61,9 @@ struct wanted {
     __m256i want, fold;
 };
 
-TARGET static inline struct wanted wanted(const struct verso__scan_pair *pair, size_t i)
+TARGET static inline struct wanted wanted(const struct verso__scan_byte *byte)
 {
-    return (struct wanted){ _mm256_set1_epi8((char)pair->want[i]), _mm256_set1_epi8((char)pair->fold[i]) };
+    return (struct wanted){ _mm256_set1_epi8((char)byte->want), _mm256_set1_epi8((char)byte->fold) };
 }
 
 TARGET static inline __m256i is_wanted(const unsigned char *at, struct wanted byte)
@@ -73,17 +74,34 @@ TARGET static inline __m256i is_wanted(const unsigned char *at, struct wanted by
 TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
     const struct verso__scan_pair *f = filter;
-    struct wanted first = wanted(f, 0), second = wanted(f, 1);
+    struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        const unsigned char *a = at + f->offset[0], *b = at + f->offset[1];
+        const unsigned char *a = at + f->bytes[0].offset, *b = at + f->bytes[1].offset;
         __m256i low = _mm256_and_si256(is_wanted(a, first), is_wanted(b, second));
         __m256i high = _mm256_and_si256(is_wanted(a + 32, first), is_wanted(b + 32, second));
 
         masks[block] = gather(low, high);
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
+    return marked;
+}
+
+TARGET static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
+                              uint64_t *masks)
+{
+    uint64_t marked = 0;
+
+    for (size_t i = 0; i < others->count; i++) {
+        struct wanted byte = wanted(&others->bytes[i]);
+        const unsigned char *from = at + others->bytes[i].offset;
+
+        for (size_t block = 0; block < blocks; block++, from += VERSO__SCAN_BLOCK)
+            masks[block] &= gather(is_wanted(from, byte), is_wanted(from + 32, byte));
+    }
+    for (size_t block = 0; block < blocks; block++)
+        marked += (unsigned)__builtin_popcountll(masks[block]);
     return marked;
 }
 
@@ -161,6 +179,8 @@ const struct verso__scan_form verso__scan_avx2 = {
     .is_supported = is_supported,
     .text = text,
     .pair = pair,
+    .others = others,
     .buckets = buckets,
     .hashes = hashes,
+    .lines = lines,
 };

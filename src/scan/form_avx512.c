@@ -38,6 +38,7 @@ TARGET static inline uint64_t characters_in(const unsigned char *at)
 }
 
 #include "scan/hash_loop.h"
+#include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
 /* ---- Filters ---- */
@@ -47,24 +48,46 @@ struct wanted {
     __m512i want, fold;
 };
 
-TARGET static inline struct wanted wanted(const struct verso__scan_pair *pair, size_t i)
+TARGET static inline struct wanted wanted(const struct verso__scan_byte *byte)
 {
-    return (struct wanted){ _mm512_set1_epi8((char)pair->want[i]), _mm512_set1_epi8((char)pair->fold[i]) };
+    return (struct wanted){ _mm512_set1_epi8((char)byte->want), _mm512_set1_epi8((char)byte->fold) };
+}
+
+/* Where it stands, of the places in @among. */
+TARGET static inline uint64_t where(const unsigned char *at, struct wanted byte, uint64_t among)
+{
+    return _mm512_mask_cmpeq_epi8_mask(among, _mm512_or_si512(load(at), byte.fold), byte.want);
 }
 
 TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
     const struct verso__scan_pair *f = filter;
-    struct wanted first = wanted(f, 0), second = wanted(f, 1);
+    struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        __m512i a = _mm512_or_si512(load(at + f->offset[0]), first.fold);
-        __m512i b = _mm512_or_si512(load(at + f->offset[1]), second.fold);
+        uint64_t places = where(at + f->bytes[0].offset, first, UINT64_MAX);
 
-        masks[block] = _mm512_mask_cmpeq_epi8_mask(_mm512_cmpeq_epi8_mask(a, first.want), b, second.want);
+        masks[block] = where(at + f->bytes[1].offset, second, places);
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
+    return marked;
+}
+
+TARGET static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
+                              uint64_t *masks)
+{
+    uint64_t marked = 0;
+
+    for (size_t i = 0; i < others->count; i++) {
+        struct wanted byte = wanted(&others->bytes[i]);
+        const unsigned char *from = at + others->bytes[i].offset;
+
+        for (size_t block = 0; block < blocks; block++, from += VERSO__SCAN_BLOCK)
+            masks[block] = where(from, byte, masks[block]);
+    }
+    for (size_t block = 0; block < blocks; block++)
+        marked += (unsigned)__builtin_popcountll(masks[block]);
     return marked;
 }
 
@@ -119,6 +142,8 @@ const struct verso__scan_form verso__scan_avx512 = {
     .is_supported = is_supported,
     .text = text,
     .pair = pair,
+    .others = others,
     .buckets = buckets,
     .hashes = hashes,
+    .lines = lines,
 };

@@ -57,16 +57,19 @@ static inline uint64_t characters_in(const unsigned char *at)
 }
 
 #include "scan/hash_loop.h"
+#include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
 /* ---- Filters ---- */
 
+static inline uint8x16_t is_wanted(const unsigned char *at, struct verso__scan_byte byte)
+{
+    return vceqq_u8(vorrq_u8(vld1q_u8(at + byte.offset), vdupq_n_u8(byte.fold)), vdupq_n_u8(byte.want));
+}
+
 static inline uint8x16_t pair16(const struct verso__scan_pair *f, const unsigned char *at)
 {
-    uint8x16_t a = vorrq_u8(vld1q_u8(at + f->offset[0]), vdupq_n_u8(f->fold[0]));
-    uint8x16_t b = vorrq_u8(vld1q_u8(at + f->offset[1]), vdupq_n_u8(f->fold[1]));
-
-    return vandq_u8(vceqq_u8(a, vdupq_n_u8(f->want[0])), vceqq_u8(b, vdupq_n_u8(f->want[1])));
+    return vandq_u8(is_wanted(at, f->bytes[0]), is_wanted(at, f->bytes[1]));
 }
 
 static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
@@ -78,6 +81,24 @@ static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks,
         masks[block] = gather(pair16(&f, at), pair16(&f, at + 16), pair16(&f, at + 32), pair16(&f, at + 48));
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
+    return marked;
+}
+
+static inline uint64_t where(const unsigned char *at, struct verso__scan_byte byte)
+{
+    return gather(is_wanted(at, byte), is_wanted(at + 16, byte), is_wanted(at + 32, byte), is_wanted(at + 48, byte));
+}
+
+static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    uint64_t marked = 0;
+
+    for (size_t i = 0; i < others->count; i++) {
+        for (size_t block = 0; block < blocks; block++)
+            masks[block] &= where(at + VERSO__SCAN_BLOCK * block, others->bytes[i]);
+    }
+    for (size_t block = 0; block < blocks; block++)
+        marked += (unsigned)__builtin_popcountll(masks[block]);
     return marked;
 }
 
@@ -118,6 +139,8 @@ const struct verso__scan_form verso__scan_neon = {
     .is_supported = is_supported,
     .text = text,
     .pair = pair,
+    .others = others,
     .buckets = buckets,
     .hashes = hashes,
+    .lines = lines,
 };

@@ -77,27 +77,49 @@ static inline uint64_t characters_in(const unsigned char *at)
     return ~mask;
 }
 
+#include "scan/hash_loop.h"
+#include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
 /* ---- Filters ---- */
 
+/* 0 in each byte where it stands. */
+static inline uint64_t differs(const unsigned char *at, struct verso__scan_byte byte)
+{
+    return (word_at(at + byte.offset) | EACH * byte.fold) ^ EACH * byte.want;
+}
+
 static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_pair *f = filter;
+    const struct verso__scan_pair f = *(const struct verso__scan_pair *)filter;
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++) {
-        uint64_t mask = 0;
+        masks[block] = 0;
+        for (unsigned i = 0; i < 8; i++, at += 8)
+            masks[block] |= gather(zero_bytes(differs(at, f.bytes[0]) | differs(at, f.bytes[1]))) << 8 * i;
+        marked += (unsigned)__builtin_popcountll(masks[block]);
+    }
+    return marked;
+}
 
-        for (unsigned i = 0; i < 8; i++) {
-            const unsigned char *place = at + VERSO__SCAN_BLOCK * block + 8 * (size_t)i;
-            uint64_t differs = ((word_at(place + f->offset[0]) | EACH * f->fold[0]) ^ EACH * f->want[0]) |
-                               ((word_at(place + f->offset[1]) | EACH * f->fold[1]) ^ EACH * f->want[1]);
+static inline uint64_t where(const unsigned char *at, struct verso__scan_byte byte)
+{
+    uint64_t mask = 0;
 
-            mask |= gather(zero_bytes(differs)) << 8 * i;
-        }
-        masks[block] = mask;
-        marked += (unsigned)__builtin_popcountll(mask);
+    for (unsigned i = 0; i < 8; i++)
+        mask |= gather(zero_bytes(differs(at + 8 * (size_t)i, byte))) << 8 * i;
+    return mask;
+}
+
+static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks, uint64_t *masks)
+{
+    uint64_t marked = 0;
+
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        for (size_t i = 0; i < others->count && masks[block]; i++)
+            masks[block] &= where(at, others->bytes[i]);
+        marked += (unsigned)__builtin_popcountll(masks[block]);
     }
     return marked;
 }
@@ -128,8 +150,6 @@ static uint64_t buckets(const void *filter, const unsigned char *at, size_t bloc
     return marked;
 }
 
-#include "scan/hash_loop.h"
-
 static bool is_supported(void)
 {
     return true;
@@ -140,6 +160,8 @@ const struct verso__scan_form verso__scan_portable = {
     .is_supported = is_supported,
     .text = text,
     .pair = pair,
+    .others = others,
     .buckets = buckets,
     .hashes = hashes,
+    .lines = lines,
 };
