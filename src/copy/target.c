@@ -150,7 +150,8 @@ static int name_beside(const struct verso__copy_target *target, const char *word
 static uint32_t some_number(void)
 {
     static _Atomic uint32_t count;
-    uint64_t seed = verso__os_clock_ns() ^ ((uint64_t)verso__os_process_id() << 32) ^ atomic_fetch_add(&count, 1) * 64U;
+    uint64_t place = (uintptr_t)&place; /* another in each process */
+    uint64_t seed = verso__os_clock_ns() ^ (place << 24) ^ atomic_fetch_add(&count, 1) * 64U;
 
     return (uint32_t)((seed * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
