@@ -11,7 +11,7 @@
  * in place (VERSO_COPY_IN_PLACE) works on the target itself, which is the faster way onto a file that is cached; with
  * VERSO_COPY_DELTA it touches only the pages that differ.
  *
- * The fastest way to bytes that must be looked at (checksums, DELTA, DIG_HOLES) is a map of the source. A map may
+ * The fastest way to bytes that must be looked at (checksums, DELTA, DIG_HOLES, RESUME) is a map of the source. A map may
  * fault when the source is cut short, so it is taken for that only in programs that have called
  * verso_guard_install(); in others those bytes are read.
  *
@@ -42,6 +42,7 @@ enum verso_copy_flags {
     VERSO_COPY_NOFOLLOW = 1 << 3,       /* -ELOOP when the source is a symbolic link */
     VERSO_COPY_DURABLE = 1 << 4,        /* returns when file, name and directory are on stable storage */
     VERSO_COPY_VERIFY = 1 << 5,         /* read the target back, past the page cache, and compare checksums */
+    VERSO_COPY_RESUME = 1 << 6,         /* keep a journal beside the target; go on where an interrupted copy ended */
     VERSO_COPY_DENSE = 1 << 7,          /* holes become zeros on the disk */
     VERSO_COPY_DIG_HOLES = 1 << 8,      /* pages of zeros become holes, too */
     VERSO_COPY_ACCEPT_CHANGED = 1 << 9, /* keep the copy of a source that changed meanwhile: report.changed says so */
@@ -72,7 +73,7 @@ enum verso_copy_method {
 };
 
 enum verso_copy_phase {
-    VERSO_COPY_LOOKING = 0, /* at what is there already */
+    VERSO_COPY_LOOKING = 0, /* at what is there already: resume */
     VERSO_COPY_COPYING = 1,
     VERSO_COPY_SYNCING = 2, /* the kernel writes to the disk */
     VERSO_COPY_VERIFYING = 3,
@@ -119,7 +120,7 @@ struct verso_copy_report {
     uint64_t offloaded_bytes; /* copied by the kernel */
     uint64_t hole_bytes;      /* left, or made, as holes */
     uint64_t copied_bytes;    /* came through this process; with DELTA, the pages that differed */
-    uint64_t same_bytes;      /* were there already: DELTA */
+    uint64_t same_bytes;      /* were there already: DELTA, RESUME */
     uint64_t duration_ns;
     struct verso_digest_value digest;
     unsigned method;   /* enum verso_copy_method: what most bytes went through */
@@ -142,13 +143,15 @@ struct verso_copy_report {
  * @options: NULL: the default of each
  * @out_report: what was done, also after a failure; may be NULL. Set struct_bytes (VERSO_COPY_REPORT_INIT)
  *
- * Owns:    nothing is kept. After a failure no temporary file is left.
+ * Owns:    nothing is kept. After a failure no temporary file is left, but with RESUME, of files from 1 MiB on: the part
+ *          done and its journal, under names that begin with ".<target>.verso-", for the next try. Not so when the
+ *          source changed.
  * Errors:  VERSO_E_OPTIONS (also: what can't be had together, and a target that is no file, without IN_PLACE);
  *          VERSO_E_CHANGED (the source changed meanwhile, without ACCEPT_CHANGED: no target was made);
  *          VERSO_E_TORN (it was cut short meanwhile); VERSO_E_VERIFY (what came back from the disk differs: no target
  *          was made); VERSO_E_CANCELLED; VERSO_E_SAME_FILE (source and target are one file); -EISDIR, -EEXIST, -ELOOP;
  *          -ENOSPC, -EDQUOT, -EFBIG, -EIO and what else open, read, write, rename, fsync answer, with path and offset.
- * Threads: any; two copies to one target at once: the last one wins, whole.
+ * Threads: any; two copies to one target at once: with RESUME the second gets -EBUSY, else the last one wins, whole.
  * Source:  figures in `./dev bench copy`; ioctl_ficlone(2), copy_file_range(2), rename(2).
  */
 VERSO_API VERSO_MUST_CHECK int verso_copy_file(const char *source, const char *target,

@@ -92,7 +92,7 @@ static int copy_file(struct verso__copy *copy, struct verso_copy_report *out_rep
     verso__copy_view_close(&copy->from);
     verso__copy_view_close(&copy->old);
     verso_digest_close(copy->digest);
-    verso__copy_target_close(copy);
+    verso__copy_target_close(copy, r);
     if (copy->source.fd >= 0)
         verso__os_close(copy->source.fd);
     if (out_report)
@@ -128,6 +128,7 @@ int verso_copy_file_at(int source_directory, const char *source, int target_dire
     copy.target.directory = target_directory;
     copy.target.path = target;
     copy.target.fd = -1;
+    copy.journal.fd = -1;
     copy.report.struct_bytes = sizeof(copy.report);
     copy.report.why = "";
     return copy_file(&copy, out_report);

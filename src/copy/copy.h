@@ -61,6 +61,20 @@ struct verso__copy_target {
     uint64_t stored_bytes; /* the end of the last byte stored */
 };
 
+/* What of a copy was done before: see journal.c. */
+struct verso__copy_record;
+struct verso__copy_journal {
+    int fd; /* -1: there is none */
+    char path[PATH_MAX];
+    uint64_t window_bytes;
+    uint64_t header_check;
+    uint64_t end; /* where the next record goes */
+    struct verso__copy_record *records;
+    size_t count;
+    size_t next;                 /* the record that is looked at next */
+    struct verso_digest *window; /* of the window under way */
+};
+
 struct verso__copy {
     struct verso_copy_options options;
     struct verso_copy_report report;
@@ -69,11 +83,12 @@ struct verso__copy {
     struct verso__copy_target target;
     struct verso__copy_view from; /* the source's content */
     struct verso__copy_view old;  /* DELTA: the target's */
-    uint64_t end;                 /* where the source ends, as far as is known */
-    unsigned method;              /* enum verso_copy_method: of what is not reflinked */
-    bool looks;                   /* every byte must be looked at, so it comes through here */
-    struct verso_digest *digest;  /* NULL: none is wanted */
-    uint64_t told_ns;             /* when progress was told of last */
+    struct verso__copy_journal journal;
+    uint64_t end;                /* where the source ends, as far as is known */
+    unsigned method;             /* enum verso_copy_method: of what is not reflinked */
+    bool looks;                  /* every byte must be looked at, so it comes through here */
+    struct verso_digest *digest; /* NULL: none is wanted */
+    uint64_t told_ns;            /* when progress was told of last */
 };
 
 /* ---- The ends ---- */
@@ -94,8 +109,10 @@ int verso__copy_target_open(struct verso__copy *copy);
 int verso__copy_target_commit(struct verso__copy *copy);
 /* The directory that it stands in, opened. */
 int verso__copy_target_directory(const struct verso__copy_target *target, int *out_fd);
-/* Closes; takes away a temporary file that did not get the name. */
-void verso__copy_target_close(struct verso__copy *copy);
+/* Closes; takes away a temporary file that did not get the name, but one that a next try can go on with. */
+void verso__copy_target_close(struct verso__copy *copy, int result);
+/* ".base" and @word beside the target. -ENAMETOOLONG. */
+int verso__copy_name_beside(const struct verso__copy_target *target, const char *word, char *out_path, size_t room);
 
 static inline bool verso__copy_wants(const struct verso__copy *copy, unsigned flags)
 {
@@ -126,6 +143,9 @@ int verso__copy_reflink(struct verso__copy *copy);
  * the source has ended there. */
 int verso__copy_range(struct verso__copy *copy, uint64_t *at, uint64_t end);
 int verso__copy_through(struct verso__copy *copy, uint64_t *at, uint64_t end);
+/* What through does: by windows that are noted in the journal, or at once. */
+int verso__copy_windows(struct verso__copy *copy, uint64_t *at, uint64_t end);
+int verso__copy_pieces(struct verso__copy *copy, uint64_t *at, uint64_t end);
 
 /* The source has nothing at @offset though it should: why. 0: its size lied, and it ends there (copy->end). */
 int verso__copy_ended(struct verso__copy *copy, uint64_t offset);
@@ -155,6 +175,16 @@ void verso__copy_view_close(struct verso__copy_view *view);
 
 /* What has been dealt with. */
 uint64_t verso__copy_done(const struct verso_copy_report *report);
+
+/* ---- Resuming ---- */
+
+/* Files below this are not worth a journal. */
+#define VERSO__COPY_JOURNAL_BYTES_MIN ((uint64_t)1 << 20)
+
+/* Opens and locks the journal, and the part that is there or made with @mode as the target's temporary file. */
+int verso__copy_journal_open(struct verso__copy *copy, unsigned mode);
+/* @is_over: there is nothing to go on with. */
+void verso__copy_journal_close(struct verso__copy *copy, bool is_over);
 
 /* ---- Beside it ---- */
 

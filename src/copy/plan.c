@@ -10,11 +10,11 @@
  */
 #include "copy/copy.h"
 
-#define FLAGS_KNOWN (VERSO_COPY_REGULAR * 2U - 1U - (1U << 6))
+#define FLAGS_KNOWN (VERSO_COPY_REGULAR * 2U - 1U)
 
 int verso__copy_options_check(struct verso_copy_options *options)
 {
-    const unsigned looking = VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES;
+    const unsigned looking = VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES | VERSO_COPY_RESUME;
     const unsigned own_blocks = VERSO_COPY_DELTA | VERSO_COPY_DIG_HOLES | VERSO_COPY_DENSE;
     bool looks = options->flags & looking || options->digest != VERSO_DIGEST_NONE;
     bool always = options->reflink == VERSO_COPY_REFLINK_ALWAYS;
@@ -32,6 +32,8 @@ int verso__copy_options_check(struct verso_copy_options *options)
     if (options->reflink == VERSO_COPY_REFLINK_NEVER && options->method == VERSO_COPY_METHOD_RANGE)
         return VERSO_E_OPTIONS;
     if ((options->flags & VERSO_COPY_DENSE) && (options->flags & VERSO_COPY_DIG_HOLES))
+        return VERSO_E_OPTIONS;
+    if ((options->flags & VERSO_COPY_RESUME) && (options->flags & VERSO_COPY_IN_PLACE))
         return VERSO_E_OPTIONS;
     return 0;
 }
@@ -76,8 +78,9 @@ void verso__copy_plan(struct verso__copy *copy)
 {
     bool maps;
 
-    copy->looks = copy->options.digest != VERSO_DIGEST_NONE ||
-                  verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES);
+    copy->looks =
+        copy->options.digest != VERSO_DIGEST_NONE ||
+        verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES | VERSO_COPY_RESUME);
     copy->method = choose(copy, &copy->report.why);
     maps = copy->method == VERSO_COPY_METHOD_MAPPED && (!copy->looks || verso__guard_is_active());
     verso__copy_view_open(&copy->from, copy->source.fd, maps);

@@ -133,7 +133,7 @@ static unsigned permissions_of_new(const struct verso__copy *copy)
 }
 
 /* "a/b/.file.verso-copy-4f21ab" beside "a/b/file"; of a name too long for that, its beginning. */
-static int name_beside(const struct verso__copy_target *target, const char *word, char *out_path, size_t room)
+int verso__copy_name_beside(const struct verso__copy_target *target, const char *word, char *out_path, size_t room)
 {
     size_t before = directory_bytes(target->name);
     const char *base = target->name + before;
@@ -166,7 +166,7 @@ static int make_temporary(struct verso__copy *copy, unsigned mode)
 
     for (int i = 0; r == -EEXIST && i < TRIES_MAX; i++) {
         (void)snprintf(word, sizeof(word), ".verso-copy-%06x", some_number());
-        r = name_beside(target, word, path, sizeof(path));
+        r = verso__copy_name_beside(target, word, path, sizeof(path));
         if (r == 0)
             r = verso__os_open_at(target->directory, path, how, mode, &target->fd);
     }
@@ -175,13 +175,22 @@ static int make_temporary(struct verso__copy *copy, unsigned mode)
     return r;
 }
 
+static bool is_worth_a_journal(const struct verso__copy *copy)
+{
+    return verso__copy_wants(copy, VERSO_COPY_RESUME) && copy->source.info.kind == VERSO__OS_FILE_REGULAR &&
+           copy->end >= VERSO__COPY_JOURNAL_BYTES_MIN;
+}
+
 static int open_temporary(struct verso__copy *copy)
 {
     bool is_new = copy->target.info.kind == 0 || copy->target.info.kind == VERSO__OS_FILE_LINK;
     unsigned mode = is_new && !verso__copy_wants(copy, VERSO_COPY_MODE) ? permissions_of_new(copy) : 0600;
-    int r = make_temporary(copy, mode);
+    int r;
 
     copy->target.has_offsets = true;
+    if (is_worth_a_journal(copy))
+        return verso__copy_journal_open(copy, mode);
+    r = make_temporary(copy, mode);
     if (r == -EACCES || r == -EPERM || r == -EROFS)
         return verso__copy_fail(copy, r, "create", copy->target.path, VERSO_OFFSET_NONE,
                                 "a new name must be allowed beside the target; VERSO_COPY_IN_PLACE needs none");
@@ -265,12 +274,20 @@ int verso__copy_target_directory(const struct verso__copy_target *target, int *o
     return verso__os_open_at(target->directory, path, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_DIRECTORY, 0, out_fd);
 }
 
-void verso__copy_target_close(struct verso__copy *copy)
+/* What a part was copied from is not what is there now, or it is not what was copied: it is of no use. */
+static bool is_useless(int result)
+{
+    return result == VERSO_E_CHANGED || result == VERSO_E_TORN || result == VERSO_E_VERIFY;
+}
+
+void verso__copy_target_close(struct verso__copy *copy, int result)
 {
     struct verso__copy_target *target = &copy->target;
+    bool stays = copy->journal.fd >= 0 && !is_useless(result);
 
     if (target->fd >= 0)
         verso__os_close(target->fd);
-    if (*target->temporary)
+    if (*target->temporary && !stays)
         (void)verso__os_remove_at(target->directory, target->temporary); /* what failed is told already */
+    verso__copy_journal_close(copy, !*target->temporary || !stays);
 }

@@ -13,7 +13,8 @@
 #include <errno.h>
 
 struct feed {
-    struct verso_digest *digest;
+    struct verso_digest *digest; /* of the whole; may be NULL */
+    struct verso_digest *window; /* of the journal's window; may be NULL */
     const unsigned char *data;
     size_t bytes;
 };
@@ -22,15 +23,18 @@ static int feed(void *arg)
 {
     const struct feed *feed = arg;
 
-    verso_digest_update(feed->digest, feed->data, feed->bytes);
+    if (feed->digest)
+        verso_digest_update(feed->digest, feed->data, feed->bytes);
+    if (feed->window)
+        verso_digest_update(feed->window, feed->data, feed->bytes);
     return 0;
 }
 
 int verso__copy_digest(struct verso__copy *copy, const unsigned char *data, size_t bytes)
 {
-    struct feed arg = { copy->digest, data, bytes };
+    struct feed arg = { copy->digest, copy->journal.window, data, bytes };
 
-    if (!copy->digest)
+    if (!copy->digest && !copy->journal.window)
         return 0;
     return copy->from.base ? verso__guard_run(&copy->from.range, feed, &arg, NULL) : feed(&arg);
 }
@@ -103,6 +107,11 @@ static int piece(struct verso__copy *copy, uint64_t offset, size_t bytes, size_t
 }
 
 int verso__copy_through(struct verso__copy *copy, uint64_t *at, uint64_t end)
+{
+    return copy->journal.fd >= 0 ? verso__copy_windows(copy, at, end) : verso__copy_pieces(copy, at, end);
+}
+
+int verso__copy_pieces(struct verso__copy *copy, uint64_t *at, uint64_t end)
 {
     size_t done = 1;
     int r = 0;

@@ -650,6 +650,7 @@ int verso__os_extents(int fd, uint64_t offset, struct verso__os_extent *out_exte
 /* Who is calling: ids that are true now, also after fork(). */
 pid_t verso__os_process_id(void);
 pid_t verso__os_thread_id(void);
+uint32_t verso__os_user(void); /* the effective user: who owns what is made */
 
 /* Calls @each for every process id; stops as verso__os_mappings() does. */
 int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg);

@@ -126,6 +126,7 @@ FAKE(frame_counts, (EPERM), (uint64_t frame, size_t count, uint64_t *out_counts)
 FAKE(extents, (EOPNOTSUPP, EIO), (int fd, uint64_t offset, struct verso__os_extent *out_extents, size_t room, size_t *out_count), (fd, offset, out_extents, room, out_count))
 EXEMPT(process_id)
 EXEMPT(thread_id)
+EXEMPT(user)
 FAKE(processes, (EMFILE), (int (*each)(pid_t pid, void *arg), void *arg), (each, arg))
 FAKE(process_info, (ESRCH), (pid_t pid, struct verso__os_process_info *out_info), (pid, out_info))
 

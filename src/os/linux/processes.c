@@ -180,6 +180,11 @@ pid_t verso__os_process_id(void)
     return getpid();
 }
 
+uint32_t verso__os_user(void)
+{
+    return geteuid();
+}
+
 pid_t verso__os_thread_id(void)
 {
     return gettid();
