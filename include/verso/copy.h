@@ -11,8 +11,8 @@
  * in place (VERSO_COPY_IN_PLACE) works on the target itself, which is the faster way onto a file that is cached; with
  * VERSO_COPY_DELTA it touches only the pages that differ.
  *
- * The fastest way to bytes that must be looked at (checksums, DELTA, DIG_HOLES, RESUME) is a map of the source. A map may
- * fault when the source is cut short, so it is taken for that only in programs that have called
+ * The fastest way to bytes that must be looked at (checksums, DELTA, DIG_HOLES, RESUME) is a map of the source. A map
+ * may fault when the source is cut short, so it is taken for that only in programs that have called
  * verso_guard_install(); in others those bytes are read.
  *
  * Caveats:
@@ -143,8 +143,8 @@ struct verso_copy_report {
  * @options: NULL: the default of each
  * @out_report: what was done, also after a failure; may be NULL. Set struct_bytes (VERSO_COPY_REPORT_INIT)
  *
- * Owns:    nothing is kept. After a failure no temporary file is left, but with RESUME, of files from 1 MiB on: the part
- *          done and its journal, under names that begin with ".<target>.verso-", for the next try. Not so when the
+ * Owns:    nothing is kept. After a failure no temporary file is left, but with RESUME, of files from 1 MiB on, the part
+ *          done and its journal, under names that begin with ".<target>.verso-", for the next try; and not when the
  *          source changed.
  * Errors:  VERSO_E_OPTIONS (also: what can't be had together, and a target that is no file, without IN_PLACE);
  *          VERSO_E_CHANGED (the source changed meanwhile, without ACCEPT_CHANGED: no target was made);

@@ -29,17 +29,31 @@ static int look_at_all(struct verso__copy *copy)
     return r;
 }
 
+/* What is accepted though it changes: its checksum would be of another moment, and in place its end, too. */
+static bool may_be_of_two_moments(const struct verso__copy *copy)
+{
+    return verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED) && (copy->digest || verso__copy_in_place(copy));
+}
+
 static bool may_share(const struct verso__copy *copy)
 {
-    return copy->options.reflink != VERSO_COPY_REFLINK_NEVER && copy->options.method == VERSO_COPY_METHOD_AUTO &&
+    return !may_be_of_two_moments(copy) && copy->options.reflink != VERSO_COPY_REFLINK_NEVER &&
+           copy->options.method == VERSO_COPY_METHOD_AUTO &&
            !verso__copy_wants(copy, VERSO_COPY_DENSE | VERSO_COPY_DIG_HOLES | VERSO_COPY_DELTA) &&
            copy->source.info.kind == VERSO__OS_FILE_REGULAR && copy->end > 0;
 }
 
-static int cut(struct verso__copy *copy)
+/* The whole source was shared, as long as it was then; and in place, the target may have been longer. */
+static int set_end(struct verso__copy *copy)
 {
-    int r = copy->target.old_bytes > copy->end ? verso__os_truncate(copy->target.fd, copy->end) : 0;
+    struct verso__os_file_info info;
+    int r = verso__os_file_info(copy->target.fd, &info);
 
+    if (r < 0)
+        return verso__copy_fail_target(copy, r, "stat", VERSO_OFFSET_NONE);
+    if (info.bytes < copy->end)
+        return verso__copy_fail_source(copy, VERSO_E_TORN, "reflink", info.bytes);
+    r = info.bytes > copy->end ? verso__os_truncate(copy->target.fd, copy->end) : 0;
     return r < 0 ? verso__copy_fail_target(copy, r, "ftruncate", copy->end) : 0;
 }
 
@@ -59,7 +73,7 @@ int verso__copy_reflink(struct verso__copy *copy)
         return 0;
     copy->report.reflinked_bytes = copy->end;
     copy->report.why = "the file system can share blocks: nothing had to be copied";
-    r = cut(copy);
+    r = set_end(copy);
     if (r == 0)
         r = look_at_all(copy);
     return r < 0 ? r : 1;

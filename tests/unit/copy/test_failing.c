@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* failing - full disks, quotas, storage that can't be read, systems that lack a call: told where, nothing left. */
+#include "copying.h"
+
+#include "mounts.h"
+#include "os/fake/fake.h"
+
+#include <limits.h>
+
+#define BYTES ((uint64_t)3 << 20)
+
+static void test_a_full_disk(void **state)
+{
+    const unsigned flags[] = { 0, VERSO_COPY_VERIFY, VERSO_COPY_RESUME };
+    const char *reason, *directory = support_mount_tmpfs(BYTES / 2, &reason), *source = support_file("source", BYTES);
+    char target[PATH_MAX];
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    (void)snprintf(target, sizeof(target), "%s/target", directory);
+    for (size_t i = 0; i < 3; i++) {
+        struct verso_copy_options options = with_flags(flags[i]);
+        struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+
+        assert_fails(verso_copy_file(source, target, &options, &report), -ENOSPC);
+        assert_string_equal(verso_error_last()->path, target);
+        assert_true(verso_error_last()->offset_bytes > 0 && verso_error_last()->offset_bytes < BYTES);
+        assert_adds_up(&report);
+        assert_int_equal(access(target, F_OK), -1);
+    }
+}
+
+static void test_refusals_of_the_kernel(void **state)
+{
+    const struct {
+        const char *call;
+        int error;
+        unsigned method;
+        unsigned flags;
+        const char *step;
+    } cases[] = {
+        { "write_at", -EDQUOT, VERSO_COPY_METHOD_READ, 0, "write" },
+        { "write_at", -EDQUOT, VERSO_COPY_METHOD_MAPPED, VERSO_COPY_IN_PLACE, "write" },
+        { "copy_range", -EDQUOT, VERSO_COPY_METHOD_RANGE, 0, "copy_file_range" },
+        { "copy_range", -EIO, VERSO_COPY_METHOD_RANGE, 0, "copy_file_range" },
+        { "read_at", -EIO, VERSO_COPY_METHOD_READ, 0, "read" },
+        { "clone_file", -ENOSPC, VERSO_COPY_METHOD_AUTO, 0, "reflink" },
+        { "sync_full", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_DURABLE, "fsync" },
+        { "sync_data", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_VERIFY, "fdatasync" },
+        { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "rename" },
+    };
+    const char *source = support_file("source", BYTES), *target = support_path("target");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verso_copy_options options = with_flags(cases[i].flags);
+
+        options.method = cases[i].method;
+        fake_fail_call(cases[i].call, cases[i].error, 1);
+        assert_fails_in(verso_copy_file(source, target, &options, NULL), cases[i].error, cases[i].step);
+        fake_reset();
+        (void)unlink(target); /* in place there is one */
+        assert_int_equal(name_count(), 1);
+    }
+}
+
+/* What is missing costs time and nothing else. */
+static void test_what_is_missing_is_done_otherwise(void **state)
+{
+    const struct {
+        const char *call;
+        int error;
+        unsigned flags;
+    } cases[] = {
+        { "copy_range", -ENOSYS, 0 },
+        { "map", -ENODEV, VERSO_COPY_DELTA },
+        { "map", -ENODEV, VERSO_COPY_VERIFY },
+        { "next_data", -EINVAL, 0 },
+        { "next_hole", -EINVAL, 0 },
+        { "cache_counts", -ENOSYS, VERSO_COPY_VERIFY },
+        { "punch", -EOPNOTSUPP, VERSO_COPY_DELTA | VERSO_COPY_DIG_HOLES },
+        { "allocate", -EOPNOTSUPP, VERSO_COPY_DENSE },
+    };
+    const char *source = support_file("source", BYTES);
+
+    (void)state;
+    assert_int_equal(truncate(source, (off_t)(BYTES + 100000)), 0); /* a hole */
+    assert_ok(verso_guard_install());
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verso_copy_options options = with_flags(cases[i].flags);
+
+        options.reflink = VERSO_COPY_REFLINK_NEVER;
+        if (strcmp(cases[i].call, "copy_range") == 0)
+            options.reflink = VERSO_COPY_REFLINK_AUTO;
+        fake_fail_call("clone_file", -EOPNOTSUPP, UINT_MAX);
+        fake_fail_call(cases[i].call, cases[i].error, UINT_MAX);
+        (void)copied(source, support_file("target", BYTES + 200000), &options);
+        fake_reset();
+    }
+    assert_ok(verso_guard_remove());
+}
+
+static void test_short_transfers(void **state)
+{
+    const unsigned methods[] = { VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_READ };
+    const char *source = support_file("source", 100001), *target = support_path("target");
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
+
+        options.method = methods[i];
+        fake_short_transfers(4097);
+        (void)copied(source, target, &options);
+        fake_reset();
+    }
+}
+
+/* Attributes that can't be had are told, and don't fail the copy; and nobody gets more for it. */
+static void test_attributes_that_cannot_be_had(void **state)
+{
+    const struct {
+        const char *call;
+        unsigned lost;
+    } cases[] = {
+        { "set_owner", VERSO_COPY_OWNER },
+        { "set_times", VERSO_COPY_TIMES },
+        { "set_mode", VERSO_COPY_MODE },
+        { "attribute_names", VERSO_COPY_XATTRS },
+    };
+    const char *source = support_file("source", 1000), *target = support_path("target");
+    struct verso_copy_options options = with_flags(VERSO_COPY_ARCHIVE);
+
+    (void)state;
+    assert_int_equal(chmod(source, 0755), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verso_copy_report report;
+
+        fake_fail_call(cases[i].call, -EPERM, UINT_MAX);
+        report = copied(source, target, &options);
+        fake_reset();
+        assert_int_equal(report.lost, cases[i].lost);
+        if (cases[i].lost == VERSO_COPY_MODE)
+            assert_int_equal(status_of(target).st_mode & 0777, 0600);
+        assert_int_equal(unlink(target), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest list[] = {
+        fresh_test(test_a_full_disk),
+        fresh_test(test_refusals_of_the_kernel),
+        fresh_test(test_short_transfers),
+        fresh_test(test_what_is_missing_is_done_otherwise),
+        fresh_test(test_attributes_that_cannot_be_had),
+    };
+
+    return run_test_list(list);
+}
