@@ -143,9 +143,9 @@ struct verso_copy_report {
  * @options: NULL: the default of each
  * @out_report: what was done, also after a failure; may be NULL. Set struct_bytes (VERSO_COPY_REPORT_INIT)
  *
- * Owns:    nothing is kept. After a failure no temporary file is left, but with RESUME, of files from 1 MiB on, the part
- *          done and its journal, under names that begin with ".<target>.verso-", for the next try; and not when the
- *          source changed.
+ * Owns:    nothing is kept. After a failure no temporary file is left; but with RESUME, of files from 1 MiB on, the
+ *          part done and its journal, under names that begin with ".<target>.verso-", for the next try. Not so when
+ *          the source changed.
  * Errors:  VERSO_E_OPTIONS (also: what can't be had together, and a target that is no file, without IN_PLACE);
  *          VERSO_E_CHANGED (the source changed meanwhile, without ACCEPT_CHANGED: no target was made);
  *          VERSO_E_TORN (it was cut short meanwhile); VERSO_E_VERIFY (what came back from the disk differs: no target

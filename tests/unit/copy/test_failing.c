@@ -51,6 +51,7 @@ static void test_refusals_of_the_kernel(void **state)
         { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "rename" },
     };
     const char *source = support_file("source", BYTES), *target = support_path("target");
+    size_t before = name_count();
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -60,8 +61,8 @@ static void test_refusals_of_the_kernel(void **state)
         fake_fail_call(cases[i].call, cases[i].error, 1);
         assert_fails_in(verso_copy_file(source, target, &options, NULL), cases[i].error, cases[i].step);
         fake_reset();
-        (void)unlink(target); /* in place there is one */
-        assert_int_equal(name_count(), 1);
+        (void)unlink(target);
+        assert_int_equal(name_count(), before);
     }
 }
 
@@ -95,7 +96,7 @@ static void test_what_is_missing_is_done_otherwise(void **state)
             options.reflink = VERSO_COPY_REFLINK_AUTO;
         fake_fail_call("clone_file", -EOPNOTSUPP, UINT_MAX);
         fake_fail_call(cases[i].call, cases[i].error, UINT_MAX);
-        (void)copied(source, support_file("target", BYTES + 200000), &options);
+        (void)copied(support_path("source"), support_file("target", BYTES + 200000), &options);
         fake_reset();
     }
     assert_ok(verso_guard_remove());
