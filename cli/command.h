@@ -17,6 +17,9 @@
 #define COMMAND_LIST(X) \
     X(watch)            \
     X(cache)            \
+    X(count)            \
+    X(hash)             \
+    X(stat)             \
     X(maps)             \
     X(doctor)
 

@@ -16,7 +16,7 @@ _verso() {
     elif [[ ${COMP_WORDS[1]} == help ]]; then
         words=$(_verso_section Commands "$1" | awk '{ print $1 }')
     elif [[ $word == -* ]]; then
-        words=$(_verso_section Options "$1" "${COMP_WORDS[1]}" | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -e '--.*')
+        words=$(_verso_section Options "$1" "${COMP_WORDS[1]}" | grep -oE '^ +(-., )?--[a-z0-9-]+' | grep -oE -e '--.*')
     else
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return

@@ -52,15 +52,19 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
-/* A file opened while 0, 1 or 2 is closed would become that stream, and data would be printed into it. Reading-only, so
- * that printing still fails and output_finish() says so. */
+/* A file opened while 0, 1 or 2 is closed would become that stream, and data would be printed into it, or read from it.
+ * Each is opened the wrong way round, so that its use still fails, and is told. */
 static void keep_streams_taken(void)
 {
     int fd;
 
-    do
+    do {
         fd = open("/dev/null", O_RDONLY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd == STDIN_FILENO) {
+            close(fd);
+            fd = open("/dev/null", O_WRONLY);
+        }
+    } while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0)
         close(fd);
 }

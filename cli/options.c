@@ -27,6 +27,15 @@ static const struct option_row shared_rows[] = {
 };
 #define SHARED_COUNT (sizeof(shared_rows) / sizeof(shared_rows[0]))
 
+/* Whether a command says itself what an option does that is shared otherwise. */
+static bool has_row(const struct command *command, const char *name)
+{
+    for (const struct option_row *row = command->options; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return true;
+    return false;
+}
+
 /* All rows of a command, its own first. Caller frees. */
 static const struct option_row **rows_of(const struct command *command, size_t *out_count)
 {
@@ -41,7 +50,8 @@ static const struct option_row **rows_of(const struct command *command, size_t *
     if (command->has_json)
         rows[count++] = &json_row;
     for (size_t i = 0; i < SHARED_COUNT; i++)
-        rows[count++] = &shared_rows[i];
+        if (!has_row(command, shared_rows[i].name))
+            rows[count++] = &shared_rows[i];
     *out_count = count;
     return rows;
 }

@@ -158,6 +158,16 @@ static void meet(struct worker *worker, const struct walk_work *work, const char
     walk->each(&file, walk->context);
 }
 
+static void meet_name(struct worker *worker, const struct walk_work *work, const char *name)
+{
+    const struct walk_file file = {
+        -1, NULL, directory_path(work->directory), name, work->root, worker->index,
+    };
+
+    worker->counts.files++;
+    worker->walk->each(&file, worker->walk->context);
+}
+
 static void visit_file(struct worker *worker, const struct walk_work *work, const char *name)
 {
     bool is_root = !work->directory;
@@ -167,6 +177,10 @@ static void visit_file(struct worker *worker, const struct walk_work *work, cons
 
     if (!walk_is_wanted(worker->walk->options, directory_path(work->directory), name, false))
         return;
+    if (worker->walk->options->names_only) {
+        meet_name(worker, work, name);
+        return;
+    }
     if (!is_root && !worker->walk->options->follow)
         how |= O_NOFOLLOW;
     fd = openat(directory_fd(work->directory), name, how);

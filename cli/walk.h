@@ -15,8 +15,8 @@
 
 /* A file as the walk meets it. */
 struct walk_file {
-    int fd;                    /* open for reading; the walk closes it */
-    const struct stat *status; /* of fd */
+    int fd;                    /* open for reading; the walk closes it; -1 with names_only */
+    const struct stat *status; /* of fd; NULL with names_only */
     const char *directory;     /* path of its directory, NULL for a name given to the walk */
     const char *name;
     size_t root;     /* where it was found; see struct walk_names */
@@ -34,6 +34,7 @@ struct walk_options {
     struct text_list only;   /* patterns, one of which a file's name must match; none: all */
     unsigned thread_count;   /* at least 1 */
     bool silent;             /* troubles are counted, not told */
+    bool names_only;         /* open no file: repeats and sizes are not looked at, and files may turn out otherwise */
 };
 
 /* Where to begin. Each name given is a root of its own, the list together is the last one. */

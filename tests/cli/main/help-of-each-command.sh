@@ -8,7 +8,7 @@ while read -r name; do
     head -n 1 by-option | grep -q "^verso $name - " || echo "$name: no title"
     sed -n 3p by-option | grep -q "^  \$ verso $name" || echo "$name: no example first"
     grep -q '^Usage: verso ' by-option || echo "$name: no usage"
-    grep -o -e '^ *\(-., \)\?--[a-z-]*' by-option | grep -o -e '--[a-z-]*' | while read -r option; do
+    grep -o -e '^ *\(-., \)\?--[a-z0-9-]*' by-option | grep -o -e '--[a-z0-9-]*' | while read -r option; do
         grep -q -e "\*$option\*" "$SOURCE/docs/man/verso-$name.1.scd" || echo "$name: $option is not in the manual"
     done
 done <names

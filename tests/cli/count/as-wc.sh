@@ -1,0 +1,32 @@
+# Byte for byte what wc prints, of files that differ at every border there is.
+: >empty
+printf '\n' >newline
+printf 'no newline at the end' >open
+printf ' \t\v\f\r\n a  b\n\n' >blanks
+printf 'x%.0s' {1..5000} >long
+seq 100000 >numbers
+seq 3000000 | head -c 9437184 >large
+head -c 300000 /dev/zero >zeros
+compare() { # OPTIONS NAMES
+    # shellcheck disable=SC2086 # words on purpose
+    LC_ALL=C wc ${1:--l} $2 >wanted
+    # shellcheck disable=SC2086
+    verso count $1 $2 >got || echo "exit $?"
+    cmp wanted got || echo "differs: $1 $2"
+}
+for options in "" -l -w -c -m -L -lw -cl -lwcmL --bytes "--words --max-line-length"; do
+    compare "$options" "empty newline open long numbers large"
+    compare "$options" numbers
+    compare "$options" empty
+    compare "$options" "empty empty"
+done
+compare -lc "zeros blanks" # a word of zeros is none for wc, and blanks have widths
+compare -w blanks
+for names in "" - "- numbers" "numbers -"; do
+    # shellcheck disable=SC2086
+    seq 10 | wc $names >wanted
+    # shellcheck disable=SC2086
+    seq 10 | verso count -lwc $names >got || echo "exit $?"
+    cmp wanted got || echo "differs: $names"
+done
+echo done
