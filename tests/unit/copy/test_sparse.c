@@ -80,7 +80,7 @@ static void test_every_pattern(void **state)
         options.digest = pattern % 2 ? VERSO_DIGEST_XXH3_64 : VERSO_DIGEST_NONE;
         report = copied(source, target, &options);
         assert_true(!exact || data_bytes(target) == data_bytes(source));
-        if (report.reflinked_bytes == 0)
+        if (exact && report.reflinked_bytes == 0)
             assert_true(report.hole_bytes == bytes - data_bytes(source));
         assert_int_equal(unlink(target), 0);
     }
