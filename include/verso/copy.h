@@ -72,6 +72,12 @@ enum verso_copy_method {
     VERSO_COPY_METHOD_READ = 5,    /* read(2) and write(2) */
 };
 
+enum verso_copy_cache {
+    VERSO_COPY_CACHE_KEEP = 0,
+    VERSO_COPY_CACHE_NEUTRAL = 1, /* pages that were not cached before leave again, the target's once written back */
+    VERSO_COPY_CACHE_DROP = 2,    /* both files leave the page cache as they are passed */
+};
+
 enum verso_copy_phase {
     VERSO_COPY_LOOKING = 0, /* at what is there already: resume */
     VERSO_COPY_COPYING = 1,
@@ -95,7 +101,7 @@ struct verso_copy_options {
     unsigned flags;   /* enum verso_copy_flags */
     unsigned reflink; /* enum verso_copy_reflink */
     unsigned method;  /* enum verso_copy_method: AUTO, RANGE, SPLICE, MAPPED, READ */
-    unsigned cache;   /* 0 */
+    unsigned cache;   /* enum verso_copy_cache */
     unsigned digest;  /* enum verso_digest_kind: a checksum of what was copied, made in the same pass */
     verso_copy_progress_function *progress;
     void *progress_arg;

@@ -30,7 +30,7 @@ static int copy_hole(struct verso__copy *copy, uint64_t at, uint64_t end)
 
     if (r == 0) {
         verso__copy_digest_zeros(copy, end - at);
-        r = verso__copy_tell(copy, VERSO_COPY_COPYING, end, copy->end, false);
+        r = verso__copy_passed(copy, end);
     }
     return r;
 }

@@ -48,7 +48,9 @@ static int make(struct verso__copy *copy)
     if (r < 0)
         return r;
     verso__copy_plan(copy);
-    r = verso__copy_tell(copy, VERSO_COPY_COPYING, 0, copy->end, true);
+    r = verso__copy_cache_open(copy);
+    if (r == 0)
+        r = verso__copy_tell(copy, VERSO_COPY_COPYING, 0, copy->end, true);
     if (r == 0)
         r = verso__copy_content(copy);
     if (r == 0)
@@ -92,6 +94,8 @@ static int copy_file(struct verso__copy *copy, struct verso_copy_report *out_rep
     verso__copy_view_close(&copy->from);
     verso__copy_view_close(&copy->old);
     verso_digest_close(copy->digest);
+    verso__copy_cache_finish(copy, r == 0);
+    verso__copy_cache_close(copy);
     verso__copy_target_close(copy, r);
     if (copy->source.fd >= 0)
         verso__os_close(copy->source.fd);

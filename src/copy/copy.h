@@ -75,6 +75,19 @@ struct verso__copy_journal {
     struct verso_digest *window; /* of the window under way */
 };
 
+/* Which pages of a file were cached before: one bit each. Without bits: none. */
+struct verso__copy_resident {
+    unsigned char *bits;
+    uint64_t pages;
+    bool keeps_all; /* not to be known */
+};
+
+struct verso__copy_cache {
+    struct verso__copy_resident source;
+    struct verso__copy_resident target;
+    uint64_t passed; /* up to here it is dealt with */
+};
+
 struct verso__copy {
     struct verso_copy_options options;
     struct verso_copy_report report;
@@ -84,6 +97,7 @@ struct verso__copy {
     struct verso__copy_view from; /* the source's content */
     struct verso__copy_view old;  /* DELTA: the target's */
     struct verso__copy_journal journal;
+    struct verso__copy_cache cache;
     uint64_t end;                /* where the source ends, as far as is known */
     unsigned method;             /* enum verso_copy_method: of what is not reflinked */
     bool looks;                  /* every byte must be looked at, so it comes through here */
@@ -186,10 +200,25 @@ int verso__copy_journal_open(struct verso__copy *copy, unsigned mode);
 /* @is_over: there is nothing to go on with. */
 void verso__copy_journal_close(struct verso__copy *copy, bool is_over);
 
+/* ---- The page cache ---- */
+
+/* No single transfer is longer where pages shall leave behind it. */
+#define VERSO__COPY_CACHE_STEP_BYTES ((uint64_t)8 << 20)
+
+/* NEUTRAL: looks what is cached, before anything is read. */
+int verso__copy_cache_open(struct verso__copy *copy);
+void verso__copy_cache_close(struct verso__copy *copy);
+void verso__copy_cache_passed(struct verso__copy *copy, uint64_t at);
+/* When nothing more is read or written. @is_whole: what was written is to be kept. */
+void verso__copy_cache_finish(struct verso__copy *copy, bool is_whole);
+
 /* ---- Beside it ---- */
 
 /* Tells how far it is; VERSO_E_CANCELLED. @always: also when it was told a moment ago. */
 int verso__copy_tell(struct verso__copy *copy, unsigned phase, uint64_t done, uint64_t total, bool always);
+
+/* Everything up to @at has been dealt with: the page cache is seen to, and whoever wants to know is told. */
+int verso__copy_passed(struct verso__copy *copy, uint64_t at);
 
 /* When the content is there: has the source changed; attributes; verified; on stable storage. */
 int verso__copy_settle(struct verso__copy *copy);

@@ -23,7 +23,7 @@ int verso__copy_options_check(struct verso_copy_options *options)
         options->flags |= VERSO_COPY_IN_PLACE;
     if (options->flags & ~FLAGS_KNOWN || options->reflink > VERSO_COPY_REFLINK_NEVER ||
         options->method > VERSO_COPY_METHOD_READ || options->method == VERSO_COPY_METHOD_REFLINK ||
-        options->cache != 0 || options->digest > VERSO_DIGEST_XXH32)
+        options->cache > VERSO_COPY_CACHE_DROP || options->digest > VERSO_DIGEST_XXH32)
         return VERSO_E_OPTIONS;
     if (looks && (options->method == VERSO_COPY_METHOD_RANGE || options->method == VERSO_COPY_METHOD_SPLICE))
         return VERSO_E_OPTIONS;
@@ -33,6 +33,8 @@ int verso__copy_options_check(struct verso_copy_options *options)
         return VERSO_E_OPTIONS;
     if ((options->flags & VERSO_COPY_DENSE) && (options->flags & VERSO_COPY_DIG_HOLES))
         return VERSO_E_OPTIONS;
+    if (options->cache != VERSO_COPY_CACHE_KEEP && options->method == VERSO_COPY_METHOD_MAPPED)
+        return VERSO_E_OPTIONS; /* mapped pages stay */
     if ((options->flags & VERSO_COPY_RESUME) && (options->flags & VERSO_COPY_IN_PLACE))
         return VERSO_E_OPTIONS;
     return 0;
@@ -53,6 +55,11 @@ static unsigned choose(struct verso__copy *copy, const char **out_why)
         *out_why = "a small file: one read, one write";
         return VERSO_COPY_METHOD_READ;
     }
+    if (copy->options.cache != VERSO_COPY_CACHE_KEEP &&
+        (copy->looks || copy->options.reflink == VERSO_COPY_REFLINK_NEVER)) {
+        *out_why = "pages shall leave the cache, and mapped ones can't";
+        return VERSO_COPY_METHOD_READ;
+    }
     if (copy->looks && !verso__guard_is_active()) {
         *out_why = "every byte must be looked at, and without the guard (verso_guard_install) a map may not be";
         return VERSO_COPY_METHOD_READ;
@@ -62,7 +69,7 @@ static unsigned choose(struct verso__copy *copy, const char **out_why)
             "every byte must be looked at: the source is mapped, and written from while it is in the CPU's cache";
         return VERSO_COPY_METHOD_MAPPED;
     }
-    if (copy->target.old_bytes > 0) {
+    if (copy->target.old_bytes > 0 && copy->options.cache == VERSO_COPY_CACHE_KEEP) {
         *out_why = "onto a file that is there: the source is mapped and written from, which copies once";
         return VERSO_COPY_METHOD_MAPPED;
     }

@@ -27,3 +27,9 @@ int verso__copy_tell(struct verso__copy *copy, unsigned phase, uint64_t done, ui
         return 0;
     return verso__copy_fail_target(copy, VERSO_E_CANCELLED, "progress", done);
 }
+
+int verso__copy_passed(struct verso__copy *copy, uint64_t at)
+{
+    verso__copy_cache_passed(copy, at);
+    return verso__copy_tell(copy, VERSO_COPY_COPYING, at, copy->source.info.bytes, false);
+}

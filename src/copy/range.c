@@ -26,7 +26,8 @@ static int call(struct verso__copy *copy, uint64_t at, size_t bytes, size_t *out
 
 int verso__copy_range(struct verso__copy *copy, uint64_t *at, uint64_t end)
 {
-    uint64_t most = copy->options.progress ? CALL_BYTES_TOLD : CALL_BYTES;
+    uint64_t most =
+        copy->options.cache ? VERSO__COPY_CACHE_STEP_BYTES : (copy->options.progress ? CALL_BYTES_TOLD : CALL_BYTES);
     size_t done = 1;
     int r = 0;
 
@@ -34,14 +35,14 @@ int verso__copy_range(struct verso__copy *copy, uint64_t *at, uint64_t end)
         r = call(copy, *at, (size_t)verso__min_u64(end - *at, most), &done);
         if (r < 0) {
             copy->method = VERSO_COPY_METHOD_MAPPED;
-            copy->from.may_map = true;
+            copy->from.may_map = copy->options.cache == VERSO_COPY_CACHE_KEEP;
             copy->report.why = "copy_file_range can't serve these two files: the source is mapped and written from";
             return is_final(r) ? verso__copy_fail_target(copy, r, "copy_file_range", *at) : 0;
         }
         *at += done;
         copy->report.offloaded_bytes += done;
         copy->target.stored_bytes = verso__max_u64(copy->target.stored_bytes, *at);
-        r = verso__copy_tell(copy, VERSO_COPY_COPYING, *at, copy->end, false);
+        r = verso__copy_passed(copy, *at);
     }
     return r;
 }

@@ -24,7 +24,7 @@ static int look_at_all(struct verso__copy *copy)
             bytes = (size_t)(copy->end - at);
         if (verso__copy_digest(copy, data, bytes) < 0 || bytes == 0)
             return verso__copy_fail_source(copy, VERSO_E_TORN, "read", at);
-        r = verso__copy_tell(copy, VERSO_COPY_COPYING, at + bytes, copy->end, false);
+        r = verso__copy_passed(copy, at + bytes);
     }
     return r;
 }

@@ -16,7 +16,7 @@ static int told(struct verso__copy *copy, uint64_t *at, size_t done)
 {
     *at += done;
     copy->target.stored_bytes = *at;
-    return verso__copy_tell(copy, VERSO_COPY_COPYING, *at, copy->source.info.bytes, false);
+    return verso__copy_passed(copy, *at);
 }
 
 /* The target's place for the kernel's calls: of its own for files, which a pipe has not. */

@@ -123,7 +123,7 @@ int verso__copy_pieces(struct verso__copy *copy, uint64_t *at, uint64_t end)
         if (r < 0)
             return r;
         *at += done;
-        r = verso__copy_tell(copy, VERSO_COPY_COPYING, *at, copy->end, false);
+        r = verso__copy_passed(copy, *at);
         if (done < bytes)
             break;
     }
