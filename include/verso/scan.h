@@ -2,8 +2,8 @@
 /*
  * scan.h - one pass through a file, by the fastest way there is to it, for everything you want to know.
  *
- *     verso_scan_open()      a scan: how many threads
- *     verso_scan_want_...()  what to find out: counts, checksums, a histogram
+ *     verso_scan_open()      a scan: how much memory, how many threads
+ *     verso_scan_want_...()  what to find out: counts, needles, checksums, a histogram, functions of your own
  *     verso_scan_file()      run it: on a path, a descriptor, memory; again and again
  *     verso_scan_result()    what came out, and how it went: method, why, how fast
  *
@@ -22,6 +22,8 @@
  * Caveats:
  *   - The scan looks at a file's size when it begins. What is appended later is not seen; the result says that the file
  *     changed (changed). What is rewritten during the pass may be seen before, after, or half.
+ *   - Functions of your own are given private copies of the content (which cost a copy), unless they say that they can
+ *     be left in the middle and called again: VERSO_SCAN_RESTARTABLE.
  *   - Mapped windows need the guard. The scan installs it for as long as it is open, and reads where another handler
  *     has been put over it.
  */
@@ -45,15 +47,26 @@ enum verso_scan_method {
     VERSO_SCAN_MEMORY = 3, /* reported by verso_scan_memory(); can't be asked for */
 };
 
+/* How far a run is. */
+struct verso_scan_progress {
+    uint64_t done_bytes;
+    uint64_t total_bytes; /* 0: not known (a pipe) */
+};
+
+/* Called now and then from the thread that runs the scan; anything but 0 ends the run: VERSO_E_CANCELLED. */
+typedef int verso_scan_progress_function(const struct verso_scan_progress *progress, void *arg);
+
 struct verso_scan_options {
     size_t struct_bytes;
     uint64_t budget_bytes; /* most memory for windows and buffers of all threads; at least 1 MiB; 0: 32 MiB */
     unsigned thread_count; /* at most; 0: one per CPU this process may run on. Small files get one */
     unsigned method;       /* enum verso_scan_method */
+    verso_scan_progress_function *progress; /* NULL: none */
+    void *progress_arg;
 };
-#define VERSO_SCAN_OPTIONS_INIT                    \
-    {                                              \
-        sizeof(struct verso_scan_options), 0, 0, 0 \
+#define VERSO_SCAN_OPTIONS_INIT                                \
+    {                                                          \
+        sizeof(struct verso_scan_options), 0, 0, 0, NULL, NULL \
     }
 
 /**
@@ -78,20 +91,6 @@ enum verso_scan_counts {
     VERSO_SCAN_CHARACTERS = 1 << 3, /* bytes that begin a character of UTF-8: all but 10xxxxxx */
 };
 
-/* Literal bytes to look for. */
-struct verso_scan_needle {
-    const void *data;
-    size_t bytes; /* 1 to VERSO_SCAN_NEEDLE_BYTES_MAX */
-};
-#define VERSO_SCAN_NEEDLE_BYTES_MAX 65536
-#define VERSO_SCAN_NEEDLES_MAX 4096
-
-enum verso_scan_needle_flags {
-    VERSO_SCAN_FOLD_CASE = 1 << 0,   /* a to z match A to Z, and the other way round */
-    VERSO_SCAN_COUNT_LINES = 1 << 1, /* also: how many lines hold at least one needle; one with a newline is in none */
-    VERSO_SCAN_ONLY_LINES = 1 << 2,  /* only that: places are neither told nor counted, which is faster */
-};
-
 /**
  * verso_scan_want_counts()    - lines, words, ...: enum verso_scan_counts, or-ed
  * verso_scan_want_histogram() - how often each byte value occurs
@@ -106,23 +105,104 @@ VERSO_API VERSO_MUST_CHECK int verso_scan_want_counts(struct verso_scan *scan, u
 VERSO_API VERSO_MUST_CHECK int verso_scan_want_histogram(struct verso_scan *scan);
 VERSO_API VERSO_MUST_CHECK int verso_scan_want_digest(struct verso_scan *scan, enum verso_digest_kind kind);
 
+/* Literal bytes to look for. */
+struct verso_scan_needle {
+    const void *data;
+    size_t bytes; /* 1 to VERSO_SCAN_NEEDLE_BYTES_MAX */
+};
+#define VERSO_SCAN_NEEDLE_BYTES_MAX 65536
+#define VERSO_SCAN_NEEDLES_MAX 4096
+
+enum verso_scan_needle_flags {
+    VERSO_SCAN_FOLD_CASE = 1 << 0,   /* a to z match A to Z, and the other way round */
+    VERSO_SCAN_COUNT_LINES = 1 << 1, /* also: how many lines hold at least one needle; one with a newline is in none */
+    VERSO_SCAN_ONLY_LINES = 1 << 2,  /* only that: places are neither told nor counted, which is faster */
+};
+
+/* A place where a needle begins. */
+struct verso_scan_match {
+    uint64_t offset_bytes;
+    size_t needle; /* its index */
+};
+
+/* Takes matches in the order of their offsets (then of their needles), from one thread at a time; anything but 0 ends
+ * the run: VERSO_E_CANCELLED. */
+typedef int verso_scan_match_function(const struct verso_scan_match *match, void *arg);
+
+/**
+ * verso_scan_want_needles() - every place where one of these byte strings begins
+ * @needles: copied. Places may overlap: "aa" is twice in "aaa". The same needle given twice is found twice
+ * @flags:   enum verso_scan_needle_flags
+ * @each:    NULL: matches are only counted, which does in any order; otherwise passes from start to end
+ *
+ * Can be asked for once. A place counts when the needle lies in what was passed as a whole.
+ *
+ * Errors:  VERSO_E_OPTIONS (no needles, too many, an empty or too long one, unknown flags; ONLY_LINES with @each);
+ *          -EEXIST (asked before); -ENOMEM; -EBUSY.
+ * Threads: as the scan; @each runs on threads of the scan, one at a time.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_scan_want_needles(struct verso_scan *scan, const struct verso_scan_needle *needles,
+                                                       size_t count, unsigned flags, verso_scan_match_function *each,
+                                                       void *arg);
+
+/* A stretch of the file, or a record of it. Valid during the call. */
+struct verso_scan_piece {
+    uint64_t offset_bytes;
+    const void *data;
+    size_t bytes;
+    unsigned worker; /* which thread calls, below thread_count: for sums of its own */
+};
+
+/* Anything but 0 ends the run: VERSO_E_CANCELLED. */
+typedef int verso_scan_piece_function(const struct verso_scan_piece *piece, void *arg);
+
+enum verso_scan_piece_flags {
+    VERSO_SCAN_ANY_ORDER = 1 << 0, /* pieces may come in any order, from several threads at once */
+    VERSO_SCAN_RESTARTABLE =
+        1 << 1, /* may see the map itself: after a fault the function is left as by longjmp. Left or not, it may be
+                   called again with the same offset and fewer bytes, and then for the rest */
+};
+
+/**
+ * verso_scan_want_windows() - call a function for each stretch of the file
+ * verso_scan_want_records() - call a function for each record: the bytes between two delimiters
+ * @delimiter:        ends a record; it is not part of it. The last may lack it; an empty rest is no record
+ * @record_bytes_max: a longer record ends the run: VERSO_E_TOO_LARGE; 0: 64 MiB. Counts beyond the budget
+ * @flags:            enum verso_scan_piece_flags; records know only ANY_ORDER
+ *
+ * Several functions may be given; each sees all of the file. Where one of them ends the run, the stretch that it was
+ * called for, or that holds the record, still counts as passed. After an error the record that was cut is not told of.
+ *
+ * Errors:  VERSO_E_OPTIONS; -ENOMEM; -EBUSY.
+ * Threads: as the scan; without ANY_ORDER a function runs in one thread at a time, in the order of offsets.
+ */
+VERSO_API VERSO_MUST_CHECK int verso_scan_want_windows(struct verso_scan *scan, unsigned flags,
+                                                       verso_scan_piece_function *each, void *arg);
+VERSO_API VERSO_MUST_CHECK int verso_scan_want_records(struct verso_scan *scan, unsigned char delimiter,
+                                                       size_t record_bytes_max, unsigned flags,
+                                                       verso_scan_piece_function *each, void *arg);
+
 /* ---- Running ---- */
 
 /**
  * verso_scan_file()   - run on a file by name
  * verso_scan_fd()     - run on an open descriptor, which stays yours: a regular file or block device from its start,
  *                       wherever its position is; anything else from where it is to its end
+ * verso_scan_range()  - the same on a part of what has offsets: 0 bytes: to the end; what lies past the end is left out
  * verso_scan_memory() - run on memory
  *
  * Pipes, terminals, sockets and files of /proc and /sys are read to their end. Whatever the answer is, a run that
  * began leaves its result (verso_scan_result()): after an error it covers what was done before.
  *
  * Errors:  VERSO_E_TORN (the file was cut short meanwhile; the record has the exact offset), -EIO and what else read(2)
- *          answers, with the offset; -EISDIR; -errno of open; -ENOMEM.
+ *          answers, with the offset; VERSO_E_CANCELLED (a function of yours ended it); VERSO_E_TOO_LARGE (a record: its
+ *          offset); -EISDIR; -errno of open; VERSO_E_OVERFLOW, -ESPIPE (range); -ENOMEM.
  * Threads: as the scan.
  */
 VERSO_API VERSO_MUST_CHECK int verso_scan_file(struct verso_scan *scan, const char *path);
 VERSO_API VERSO_MUST_CHECK int verso_scan_fd(struct verso_scan *scan, int fd);
+VERSO_API VERSO_MUST_CHECK int verso_scan_range(struct verso_scan *scan, int fd, uint64_t offset_bytes,
+                                                uint64_t length_bytes);
 VERSO_API VERSO_MUST_CHECK int verso_scan_memory(struct verso_scan *scan, const void *data, size_t bytes);
 
 /* ---- What came out ---- */
@@ -137,6 +217,8 @@ struct verso_scan_result {
     uint64_t words;
     uint64_t characters;
     uint64_t longest_bytes;
+    uint64_t matches;       /* of all needles */
+    uint64_t matched_lines; /* VERSO_SCAN_COUNT_LINES, ONLY_LINES */
     /* how it went: */
     unsigned method;       /* enum verso_scan_method */
     unsigned thread_count; /* that took part */
@@ -145,24 +227,27 @@ struct verso_scan_result {
     const char *why;    /* one sentence: why this method; constant; "" before the first run */
     const char *kernel; /* which loop ran: "AVX-512", "AVX2", "NEON", "portable"; constant */
 };
-#define VERSO_SCAN_RESULT_INIT                                                        \
-    {                                                                                 \
-        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
+#define VERSO_SCAN_RESULT_INIT                                                              \
+    {                                                                                       \
+        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
     }
 
 /**
- * verso_scan_result()        - counts and circumstances of the last run
- * verso_scan_result_digest() - its checksum of a kind
- * verso_scan_result_bytes()  - its histogram: 256 counts
+ * verso_scan_result()         - counts and circumstances of the last run
+ * verso_scan_result_digest()  - its checksum of a kind
+ * verso_scan_result_bytes()   - its histogram: 256 counts
+ * verso_scan_result_needles() - how often each needle was found: @count counts, in the order they were given
  *
  * Owns:    you own what is filled in.
- * Errors:  VERSO_E_OPTIONS (it was not asked for; struct_bytes not set).
+ * Errors:  VERSO_E_OPTIONS (it was not asked for; another count of needles; struct_bytes not set).
  * Threads: as the scan, not during a run.
  */
 VERSO_API VERSO_MUST_CHECK int verso_scan_result(const struct verso_scan *scan, struct verso_scan_result *out_result);
 VERSO_API VERSO_MUST_CHECK int verso_scan_result_digest(const struct verso_scan *scan, enum verso_digest_kind kind,
                                                         struct verso_digest_value *out_value);
 VERSO_API VERSO_MUST_CHECK int verso_scan_result_bytes(const struct verso_scan *scan, uint64_t out_counts[256]);
+VERSO_API VERSO_MUST_CHECK int verso_scan_result_needles(const struct verso_scan *scan, uint64_t *out_counts,
+                                                         size_t count);
 
 VERSO_END_DECLS
 

@@ -103,6 +103,8 @@ static void choose_method(struct verso_scan *scan)
         run->why = "it is in memory";
     } else if (run->source.kind != VERSO__SCAN_FILE) {
         read_because(run, "it has no size beforehand: it is read until it ends");
+    } else if (verso__scan_wants_copies(&scan->jobs)) {
+        read_because(run, "functions of the caller are given copies that nobody can take away");
     } else if (scan->options.method == VERSO_SCAN_READ) {
         read_because(run, "reading was asked for");
     } else if (bytes < LOOK_BYTES && scan->options.method != VERSO_SCAN_MAPPED) {
@@ -127,7 +129,7 @@ void verso__scan_choose(struct verso_scan *scan)
     run->cached_bytes = VERSO_OFFSET_NONE;
     choose_method(scan);
     run->thread_count = 1;
-    if (run->source.end == UINT64_MAX) {
+    if (run->source.kind == VERSO__SCAN_STREAM || run->source.kind == VERSO__SCAN_UNSIZED) {
         run->window_bytes = UINT64_MAX;
         return;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* open - a scan, and what it shall find out. */
+/* open - a scan, and its end. */
 #include "base/fail.h"
 #include "base/options.h"
 #include "scan/scan.h"
@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define COUNTS_KNOWN (unsigned)(VERSO_SCAN_LINES | VERSO_SCAN_WORDS | VERSO_SCAN_LONGEST | VERSO_SCAN_CHARACTERS)
 #define THREADS_MAX 1024
 #define BUDGET_BYTES_LEAST ((uint64_t)1 << 20)
 #define BUDGET_BYTES_DEFAULT ((uint64_t)32 << 20)
@@ -85,10 +84,7 @@ void verso_scan_close(struct verso_scan *scan)
     (void)verso_guard_remove(); /* refused when another handler is over ours, which then passes on what is not ours */
     for (unsigned i = 0; i < scan->slot_count; i++)
         verso__scan_summary_free(&scan->slots[i].summary);
-    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++) {
-        verso_digest_close(scan->jobs.digests[kind]);
-        verso_digest_close(scan->jobs.earlier[kind]);
-    }
+    verso__scan_jobs_free(&scan->jobs);
     verso__scan_summary_free(&scan->run.leg.sum);
     (void)pthread_cond_destroy(&scan->to_go_on);
     (void)pthread_cond_destroy(&scan->to_work);
@@ -96,51 +92,4 @@ void verso_scan_close(struct verso_scan *scan)
     free(scan->slots);
     free(scan->workers);
     free(scan);
-}
-
-/* ---- What to find out ---- */
-
-/* What a scan wants stays once it has run: its memory is laid out for that. */
-static int check_wish(const struct verso_scan *scan)
-{
-    if (!scan)
-        return verso__fail(-EINVAL, "arguments", NULL);
-    return scan->has_run ? verso__fail_hint(-EBUSY, "want", NULL, "this scan has run: open another") : 0;
-}
-
-int verso_scan_want_counts(struct verso_scan *scan, unsigned counts)
-{
-    int r = check_wish(scan);
-
-    if (r < 0)
-        return r;
-    if (counts & ~COUNTS_KNOWN)
-        return verso__fail(VERSO_E_OPTIONS, "counts", NULL);
-    scan->jobs.counts |= counts;
-    return 0;
-}
-
-int verso_scan_want_histogram(struct verso_scan *scan)
-{
-    int r = check_wish(scan);
-
-    if (r < 0)
-        return r;
-    scan->jobs.histogram = true;
-    return 0;
-}
-
-int verso_scan_want_digest(struct verso_scan *scan, enum verso_digest_kind kind)
-{
-    int r = check_wish(scan);
-
-    if (r < 0)
-        return r;
-    if (kind <= VERSO_DIGEST_NONE || kind >= VERSO__SCAN_DIGESTS)
-        return verso__fail(VERSO_E_OPTIONS, "kind", NULL);
-    if (!scan->jobs.earlier[kind])
-        r = verso_digest_open(kind, &scan->jobs.earlier[kind]);
-    if (r == 0 && !scan->jobs.digests[kind])
-        r = verso_digest_open(kind, &scan->jobs.digests[kind]);
-    return r;
 }

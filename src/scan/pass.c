@@ -12,18 +12,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct attempt {
     const struct verso__scan_jobs *jobs;
     struct verso__scan_stretch stretch;
-    struct verso__scan_summary *summary;
+    struct verso__scan_slot *slot;
 };
 
 static int try_to_look(void *arg)
 {
     struct attempt *attempt = arg;
 
-    verso__scan_look(attempt->jobs, &attempt->stretch, attempt->summary);
+    verso__scan_look(attempt->jobs, &attempt->stretch, &attempt->slot->summary, &attempt->slot->outcome);
     return 0;
 }
 
@@ -31,20 +32,19 @@ static int try_to_look_ordered(void *arg)
 {
     struct attempt *attempt = arg;
 
-    verso__scan_look_ordered(attempt->jobs, &attempt->stretch);
+    verso__scan_look_ordered(attempt->jobs, &attempt->stretch, &attempt->slot->outcome);
     return 0;
 }
 
 /* Runs @function under guard, and holds that all of the window was part of the file until it was done. */
-static bool came_through(struct verso__scan_worker *worker, const struct verso__scan_slot *slot,
-                         verso_guard_function *function, struct attempt *attempt)
+static bool came_through(struct verso__scan_worker *worker, verso_guard_function *function, struct attempt *attempt)
 {
     int64_t file_bytes;
 
     if (verso__guard_run(&worker->view.range, function, attempt, NULL) < 0)
         return false;
     file_bytes = verso__os_file_bytes_now(worker->scan->run.source.fd);
-    return file_bytes < 0 || (uint64_t)file_bytes >= slot->end; /* below 0: a block device */
+    return file_bytes < 0 || (uint64_t)file_bytes >= attempt->slot->end; /* below 0: a block device */
 }
 
 /* The leg has not ended before this window: then what is found here is thrown away. */
@@ -53,23 +53,54 @@ static bool is_wanted(const struct verso__scan_slot *slot)
     return slot->leg->outcome.status == 0;
 }
 
-/* False: nothing was kept. */
+static void tell_matches(struct verso_scan *scan, const struct verso__scan_stretch *stretch,
+                         struct verso__scan_slot *slot)
+{
+    int r = slot->outcome.status < 0 ? 0 : verso__scan_tell_matches(&scan->jobs, stretch, &slot->summary.kept);
+
+    if (r < 0)
+        (void)verso__scan_stop(&slot->outcome, r, "matches", stretch->offset + stretch->bytes);
+}
+
+/* False: digests are as they were, and no match has been told of. */
+static bool pass_in_order(struct verso__scan_worker *worker, struct attempt *attempt)
+{
+    const struct verso__scan_jobs *jobs = attempt->jobs;
+
+    verso__scan_take_turn(worker, attempt->slot);
+    if (!is_wanted(attempt->slot))
+        return true;
+    verso__scan_remember(jobs);
+    if (!came_through(worker, try_to_look_ordered, attempt)) {
+        verso__scan_go_back(jobs);
+        return false;
+    }
+    tell_matches(worker->scan, &attempt->stretch, attempt->slot);
+    return true;
+}
+
+static size_t lead_of(const struct verso__scan_run *run, const struct verso__scan_slot *slot)
+{
+    return (size_t)verso__min_u64(run->lead_bytes, slot->start - run->source.start);
+}
+
+/* False: nothing that was found is worth keeping. */
 static bool pass_by_mapping(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
 {
     struct verso_scan *scan = worker->scan;
-    struct attempt attempt = { &scan->jobs, { NULL, (size_t)(slot->end - slot->start), slot->start }, &slot->summary };
+    size_t lead = lead_of(&scan->run, slot), bytes = (size_t)(slot->end - slot->start);
+    const unsigned char *mapped =
+        verso__scan_view_place(&worker->view, &scan->run.source, slot->start - lead, lead + bytes);
+    struct attempt attempt = { &scan->jobs, { NULL, bytes, slot->start, lead, worker->number }, slot };
 
-    attempt.stretch.data = verso__scan_view_place(&worker->view, &scan->run.source, slot->start, attempt.stretch.bytes);
-    if (!attempt.stretch.data || !came_through(worker, slot, try_to_look, &attempt))
+    if (!mapped)
         return false;
-    if (scan->run.is_ordered) {
-        verso__scan_take_turn(worker, slot);
-        verso__scan_remember(&scan->jobs);
-        if (is_wanted(slot) && !came_through(worker, slot, try_to_look_ordered, &attempt)) {
-            verso__scan_go_back(&scan->jobs);
-            return false;
-        }
-    }
+    attempt.stretch.data = mapped + lead;
+    if (!came_through(worker, try_to_look, &attempt))
+        return false;
+    /* Matches that are not kept are looked for again while they are told of: not in a map, which may fault then. */
+    if (scan->run.is_ordered && (slot->summary.kept.lacks_some || !pass_in_order(worker, &attempt)))
+        return false;
     slot->outcome.reached = slot->end;
     return true;
 }
@@ -80,53 +111,90 @@ static void look(struct verso__scan_worker *worker, struct verso__scan_slot *slo
 {
     struct verso_scan *scan = worker->scan;
 
-    verso__scan_look(&scan->jobs, stretch, &slot->summary);
+    verso__scan_look(&scan->jobs, stretch, &slot->summary, &slot->outcome);
     if (scan->run.is_ordered) {
         verso__scan_take_turn(worker, slot);
-        if (is_wanted(slot))
-            verso__scan_look_ordered(&scan->jobs, stretch);
+        if (is_wanted(slot)) {
+            verso__scan_look_ordered(&scan->jobs, stretch, &slot->outcome);
+            tell_matches(scan, stretch, slot);
+        }
     }
     slot->outcome.reached += stretch->bytes;
 }
 
-/* Piece by piece through the worker's buffer. */
+static void pass_memory(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
+{
+    const struct verso__scan_run *run = &worker->scan->run;
+    const struct verso__scan_stretch stretch = { run->source.memory + slot->start, (size_t)(slot->end - slot->start),
+                                                 slot->start, lead_of(run, slot), worker->number };
+
+    look(worker, slot, &stretch);
+}
+
+/* Small files are many: they shall not pay for a large buffer. */
+static unsigned char *buffer_of(struct verso__scan_worker *worker)
+{
+    if (!worker->buffer)
+        worker->buffer = malloc(worker->scan->run.lead_bytes + VERSO__SCAN_PIECE_BYTES);
+    return worker->buffer;
+}
+
+/*
+ * Piece by piece through the worker's buffer:
+ *
+ *      buffer    |......[ lead ][ piece .................]
+ *
+ * The first lead is read with its piece; then the end of each piece becomes the lead of the next.
+ */
 static void pass_by_reading(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
 {
-    const struct verso__scan_source *source = &worker->scan->run.source;
+    struct verso_scan *scan = worker->scan;
     struct verso__scan_outcome *outcome = &slot->outcome;
+    size_t lead = lead_of(&scan->run, slot), fresh = lead, room = scan->run.lead_bytes;
+    unsigned char *data = buffer_of(worker);
 
-    if (!worker->buffer)
-        worker->buffer = malloc(VERSO__SCAN_PIECE_BYTES);
-    if (!worker->buffer) {
-        *outcome = (struct verso__scan_outcome){ slot->start, -ENOMEM, "malloc" };
+    if (!data) {
+        (void)verso__scan_stop(outcome, -ENOMEM, "malloc", slot->start);
         return;
     }
+    data += room;
     while (outcome->status == 0 && outcome->reached < slot->end) {
         uint64_t offset = outcome->reached;
         size_t want = (size_t)verso__min_u64(slot->end - offset, VERSO__SCAN_PIECE_BYTES);
-        size_t got = verso__scan_read(source, offset, worker->buffer, want, &worker->seen, outcome);
+        struct verso__scan_outcome end = { 0 };
+        size_t got = verso__scan_read(scan, offset - fresh, data - fresh, fresh + want, &worker->seen, &end);
 
-        if (got)
-            look(worker, slot, &(struct verso__scan_stretch){ worker->buffer, got, offset });
+        if (got <= fresh) { /* what is before the window is for others to tell of */
+            (void)verso__scan_stop(outcome, end.status, end.step, offset);
+            break;
+        }
+        got -= fresh;
+        look(worker, slot, &(struct verso__scan_stretch){ data, got, offset, lead, worker->number });
+        fresh = 0;
+        lead = (size_t)verso__min_u64(room, lead + got);
+        memmove(data - lead, data + got - lead, lead);
+        if (end.status)
+            (void)verso__scan_stop(outcome, end.status, end.step, end.place);
+        if (scan->run.tickets == 1 && !verso__scan_tell_progress(scan, outcome->reached, false))
+            (void)verso__scan_stop(outcome, VERSO_E_CANCELLED, "progress", outcome->reached);
     }
 }
 
 void verso__scan_pass(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
 {
-    const struct verso__scan_run *run = &worker->scan->run;
+    const struct verso_scan *scan = worker->scan;
 
-    verso__scan_summary_reset(&slot->summary);
-    slot->outcome = (struct verso__scan_outcome){ slot->start, VERSO__SCAN_WHOLE, NULL };
-    if (run->method == VERSO_SCAN_MEMORY) {
-        look(worker, slot,
-             &(struct verso__scan_stretch){ run->source.memory + slot->start, (size_t)(slot->end - slot->start),
-                                            slot->start });
+    verso__scan_summary_reset(&scan->jobs, &slot->summary);
+    slot->outcome = (struct verso__scan_outcome){ .reached = slot->start };
+    if (scan->run.method == VERSO_SCAN_MEMORY) {
+        pass_memory(worker, slot);
         return;
     }
-    if (run->method == VERSO_SCAN_MAPPED) {
+    if (scan->run.method == VERSO_SCAN_MAPPED) {
         if (pass_by_mapping(worker, slot))
             return;
-        verso__scan_summary_reset(&slot->summary);
+        verso__scan_summary_reset(&scan->jobs, &slot->summary);
+        slot->outcome = (struct verso__scan_outcome){ .reached = slot->start };
     }
     pass_by_reading(worker, slot);
 }

@@ -44,3 +44,16 @@ int verso_scan_result_bytes(const struct verso_scan *scan, uint64_t out_counts[2
     memcpy(out_counts, scan->run.leg.sum.histogram, 256 * sizeof(*out_counts));
     return 0;
 }
+
+int verso_scan_result_needles(const struct verso_scan *scan, uint64_t *out_counts, size_t count)
+{
+    if (!scan || !out_counts)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    if (!scan->jobs.finder || count != scan->jobs.needle_count || (scan->jobs.needle_flags & VERSO_SCAN_ONLY_LINES))
+        return verso__fail_hint(VERSO_E_OPTIONS, "needles", NULL, "not asked for, or another number of needles");
+    if (scan->has_run)
+        memcpy(out_counts, scan->run.leg.sum.needle_counts, count * sizeof(*out_counts));
+    else
+        memset(out_counts, 0, count * sizeof(*out_counts));
+    return 0;
+}

@@ -30,20 +30,20 @@ static int set_up(struct verso_scan *scan, const struct verso__scan_source *sour
     bool is_first = !scan->has_run;
 
     *run = (struct verso__scan_run){ .source = *source, .is_ordered = verso__scan_is_ordered(&scan->jobs) };
-    run->leg = (struct verso__scan_leg){ source->start, source->end, { source->start, 0, NULL }, sum };
+    run->leg = (struct verso__scan_leg){ source->start, source->end, { .reached = source->start }, sum };
+    run->lead_bytes = scan->jobs.finder ? verso__scan_finder_lead_bytes(scan->jobs.finder) : 0;
+    run->told_ns = verso__os_clock_ns();
     scan->has_run = true;
     if (is_first && !verso__scan_summary_make(&run->leg.sum, &scan->jobs))
         return -ENOMEM;
-    verso__scan_summary_reset(&run->leg.sum);
+    verso__scan_summary_reset(&scan->jobs, &run->leg.sum);
     verso__scan_choose(scan);
     run->first_window = source->start / run->window_bytes;
     run->tickets = source->end > source->start ? (source->end - 1) / run->window_bytes + 1 - run->first_window : 0;
     run->slot_count = (unsigned)verso__min_u64(run->tickets, run->thread_count * SLOTS_PER_THREAD);
     if (!verso__scan_make_slots(scan, run->slot_count))
         return -ENOMEM;
-    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
-        if (scan->jobs.digests[kind])
-            verso_digest_reset(scan->jobs.digests[kind]);
+    verso__scan_jobs_reset(&scan->jobs);
     return 0;
 }
 
@@ -76,6 +76,8 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
         .words = sum->text.words,
         .characters = sum->text.characters,
         .longest_bytes = sum->text.longest_bytes,
+        .matches = sum->matches,
+        .matched_lines = verso__scan_lines_total(&sum->lines),
         .method = run->method,
         .thread_count = run->thread_count,
         .cached_bytes = run->cached_bytes,
@@ -87,17 +89,34 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
     scan->result = result;
 }
 
+/* What had to wait for the end: matches until it was sure that none comes before them, a record without a delimiter. */
+static void finish(struct verso_scan *scan)
+{
+    struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
+    int r = outcome->status == VERSO_E_CANCELLED ? 0 : verso__scan_tell_pending(&scan->jobs);
+
+    if (r < 0)
+        (void)verso__scan_stop(outcome, r, "matches", outcome->reached);
+    if (outcome->status == VERSO__SCAN_ENDED)
+        outcome->status = VERSO__SCAN_WHOLE;
+    if (outcome->status == VERSO__SCAN_WHOLE)
+        (void)verso__scan_call_at_end(&scan->jobs, outcome);
+}
+
 int verso__scan_run(struct verso_scan *scan, const struct verso__scan_source *source)
 {
     uint64_t began_ns = verso__os_clock_ns();
-    const struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
+    struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
     int r = set_up(scan, source);
 
     if (r < 0)
         return verso__fail(r, "malloc", source->path);
     verso__scan_work(scan);
+    if (scan->run.is_cancelled)
+        (void)verso__scan_stop(outcome, VERSO_E_CANCELLED, "progress", outcome->reached);
+    finish(scan);
     describe(scan, began_ns);
-    return outcome->status < 0 ? fail(source, outcome->status, outcome->step, outcome->reached) : 0;
+    return outcome->status < 0 ? fail(source, outcome->status, outcome->step, outcome->place) : 0;
 }
 
 int verso_scan_memory(struct verso_scan *scan, const void *data, size_t bytes)
@@ -118,7 +137,8 @@ static enum verso__scan_kind kind_of(const struct verso__os_file_info *info)
     return info->bytes > 0 ? VERSO__SCAN_FILE : VERSO__SCAN_UNSIZED;
 }
 
-static int run_fd(struct verso_scan *scan, int fd, const char *path)
+/* @end UINT64_MAX: all of it. */
+static int run_fd(struct verso_scan *scan, int fd, const char *path, uint64_t start, uint64_t end)
 {
     struct verso__scan_source source = { .fd = fd, .path = path };
     int r = verso__os_file_info(fd, &source.before);
@@ -128,7 +148,10 @@ static int run_fd(struct verso_scan *scan, int fd, const char *path)
     if (source.before.kind == VERSO__OS_FILE_DIRECTORY)
         return fail(&source, -EISDIR, "read", VERSO_OFFSET_NONE);
     source.kind = kind_of(&source.before);
-    source.end = source.kind == VERSO__SCAN_FILE ? source.before.bytes : UINT64_MAX;
+    if (source.kind == VERSO__SCAN_STREAM && (start != 0 || end != UINT64_MAX))
+        return fail(&source, -ESPIPE, "range", start);
+    source.end = source.kind == VERSO__SCAN_FILE ? verso__min_u64(end, source.before.bytes) : end;
+    source.start = verso__min_u64(start, source.end);
     return verso__scan_run(scan, &source);
 }
 
@@ -136,7 +159,18 @@ int verso_scan_fd(struct verso_scan *scan, int fd)
 {
     if (!scan)
         return verso__fail(-EINVAL, "arguments", NULL);
-    return run_fd(scan, fd, NULL);
+    return run_fd(scan, fd, NULL, 0, UINT64_MAX);
+}
+
+int verso_scan_range(struct verso_scan *scan, int fd, uint64_t offset_bytes, uint64_t length_bytes)
+{
+    uint64_t end;
+
+    if (!scan)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    if (!verso__add_u64(offset_bytes, length_bytes, &end) || end > INT64_MAX)
+        return verso__fail(VERSO_E_OVERFLOW, "range", NULL);
+    return run_fd(scan, fd, NULL, offset_bytes, length_bytes ? end : UINT64_MAX);
 }
 
 int verso_scan_file(struct verso_scan *scan, const char *path)
@@ -148,7 +182,7 @@ int verso_scan_file(struct verso_scan *scan, const char *path)
     r = verso__os_open(path, VERSO__OS_OPEN_READ, 0, &fd);
     if (r < 0)
         return verso__fail(r, "open", path);
-    r = run_fd(scan, fd, path);
+    r = run_fd(scan, fd, path, 0, UINT64_MAX);
     verso__os_close(fd);
     return r;
 }

@@ -31,9 +31,39 @@
 
 #define VERSO__SCAN_DIGESTS (VERSO_DIGEST_XXH32 + 1)
 
+/* Places where needles begin, by offset, then by needle. */
+struct verso__scan_matches {
+    struct verso_scan_match *list;
+    size_t count;
+    size_t room;
+    bool lacks_some; /* there were more than are kept */
+};
+
+/* A function of the caller. */
+struct verso__scan_caller {
+    verso_scan_piece_function *each;
+    void *arg;
+    unsigned flags; /* enum verso_scan_piece_flags */
+    bool is_records;
+    unsigned char delimiter;
+    size_t record_bytes_max;
+    unsigned char *carried; /* the beginning of a record whose end has not been seen */
+    size_t carried_bytes;
+    size_t carry_room;
+    uint64_t carried_offset;
+};
+
 struct verso__scan_jobs {
     unsigned counts; /* enum verso_scan_counts */
     bool histogram;
+    struct verso__scan_finder *finder; /* NULL: no needles */
+    size_t needle_count;
+    unsigned needle_flags; /* enum verso_scan_needle_flags */
+    verso_scan_match_function *each_match;
+    void *match_arg;
+    struct verso__scan_matches pending; /* found, and to be told of when all that begin before are known */
+    struct verso__scan_caller *callers;
+    size_t caller_count;
     struct verso_digest *digests[VERSO__SCAN_DIGESTS]; /* by kind; NULL: not wanted */
     struct verso_digest *earlier[VERSO__SCAN_DIGESTS]; /* as they were before the window that is passed */
 };
@@ -43,13 +73,44 @@ struct verso__scan_stretch {
     const unsigned char *data;
     size_t bytes;
     uint64_t offset;
+    size_t lead; /* so many bytes before @data are there as well: of what comes before, for needles that lie across */
+    unsigned worker;
 };
+
+/* Why a window, and with it its leg, ended before its end. Below 0: an error. */
+enum verso__scan_status {
+    VERSO__SCAN_WHOLE = 0,
+    VERSO__SCAN_ENDED = 1, /* the content has no more */
+};
+
+/* What became of a stretch: [start, reached) was passed, and why not more. */
+struct verso__scan_outcome {
+    uint64_t reached;
+    int status;       /* enum verso__scan_status, or an error */
+    const char *step; /* of the error */
+    uint64_t place;   /* of the error */
+};
+
+/* Answers @status. The first reason stays. */
+static inline int verso__scan_stop(struct verso__scan_outcome *outcome, int status, const char *step, uint64_t place)
+{
+    if (outcome->status == 0) {
+        outcome->status = status;
+        outcome->step = step;
+        outcome->place = place;
+    }
+    return status;
+}
 
 /* What a stretch holds. */
 struct verso__scan_summary {
     uint64_t bytes;
     struct verso__scan_text text;
     uint64_t *histogram; /* 256 counts; NULL: not wanted */
+    uint64_t matches;
+    uint64_t *needle_counts; /* NULL: no needles */
+    struct verso__scan_lines lines;
+    struct verso__scan_matches kept; /* of the stretch that was looked at last; not joined */
 };
 
 /* Room for what @jobs want to know. False without memory. */
@@ -57,22 +118,50 @@ bool verso__scan_summary_make(struct verso__scan_summary *summary, const struct 
 void verso__scan_summary_free(struct verso__scan_summary *summary);
 
 /* Nothing: the neutral element of join. */
-void verso__scan_summary_reset(struct verso__scan_summary *summary);
+void verso__scan_summary_reset(const struct verso__scan_jobs *jobs, struct verso__scan_summary *summary);
 
 /* @left becomes what the two hold together, @right directly after it. */
-void verso__scan_summary_join(struct verso__scan_summary *left, const struct verso__scan_summary *right);
+void verso__scan_summary_join(const struct verso__scan_jobs *jobs, struct verso__scan_summary *left,
+                              const struct verso__scan_summary *right);
 
-/* Looks at a stretch that directly follows what @summary holds, and adds it: what may be done in any order. */
+/*
+ * Looks at a stretch that directly follows what @summary holds, and adds it: what may be done in any order. A function
+ * of the caller may stop the run; the stretch counts as passed then.
+ */
 void verso__scan_look(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
-                      struct verso__scan_summary *summary);
+                      struct verso__scan_summary *summary, struct verso__scan_outcome *outcome);
 
-/* Whether some job needs the content from start to end; and the part of those jobs. */
+/* The part of the jobs that need the content from start to end, but for telling of matches. */
+void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                              struct verso__scan_outcome *outcome);
+
+/* Whether there are such jobs; and whether functions of the caller may not see a map. */
 bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs);
-void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch);
+bool verso__scan_wants_copies(const struct verso__scan_jobs *jobs);
 
 /* Remembers how those jobs stand, and takes them back to there. */
 void verso__scan_remember(const struct verso__scan_jobs *jobs);
 void verso__scan_go_back(const struct verso__scan_jobs *jobs);
+
+/* Begins anew. */
+void verso__scan_jobs_reset(struct verso__scan_jobs *jobs);
+void verso__scan_jobs_free(struct verso__scan_jobs *jobs);
+
+/* Needles (needles.c). All that end in the stretch, added to @summary; kept there as well, when they are to be told. */
+void verso__scan_find_all(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                          struct verso__scan_summary *summary);
+/* Tells of those, in order, that no place in what follows can come before; and of the others, at the end. An error. */
+int verso__scan_tell_matches(struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                             const struct verso__scan_matches *kept);
+int verso__scan_tell_pending(struct verso__scan_jobs *jobs);
+
+/* Functions of the caller (records.c). What stopped the run, or 0; the last is for a record without a delimiter. */
+struct verso__scan_caller *verso__scan_caller_add(struct verso__scan_jobs *jobs);
+int verso__scan_call_any_order(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                               struct verso__scan_outcome *outcome);
+int verso__scan_call_in_order(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                              struct verso__scan_outcome *outcome);
+int verso__scan_call_at_end(const struct verso__scan_jobs *jobs, struct verso__scan_outcome *outcome);
 
 /* ---- What is passed ---- */
 
@@ -92,26 +181,6 @@ struct verso__scan_source {
     uint64_t end; /* UINT64_MAX: not known */
     struct verso__os_file_info before;
 };
-
-/* Why a window, and with it its leg, ended before its end. Below 0: an error. */
-enum verso__scan_status {
-    VERSO__SCAN_WHOLE = 0,
-    VERSO__SCAN_ENDED = 1, /* the content has no more */
-};
-
-/* What became of a stretch: [start, reached) was passed, and why not more. */
-struct verso__scan_outcome {
-    uint64_t reached;
-    int status;       /* enum verso__scan_status, or an error */
-    const char *step; /* of the error */
-};
-
-/*
- * Reads up to @bytes at @offset into @into, and answers how many bytes of it can be vouched for: they were in the file
- * before and after. Less than asked for: *outcome says why. @info (may be NULL) gets the file as it is behind it.
- */
-size_t verso__scan_read(const struct verso__scan_source *source, uint64_t offset, unsigned char *into, size_t bytes,
-                        struct verso__os_file_info *info, struct verso__scan_outcome *outcome);
 
 /* ---- Passing it ---- */
 
@@ -161,7 +230,7 @@ struct verso__scan_worker {
     bool has_turn;
     uint64_t runs; /* that it has seen */
     struct verso__scan_view view;
-    unsigned char *buffer;           /* for what is read; NULL: not needed yet */
+    unsigned char *buffer;           /* for what is read, behind room for the lead; NULL: not needed yet */
     struct verso__os_file_info seen; /* the file, after the last piece that was read */
 };
 
@@ -178,11 +247,15 @@ struct verso__scan_run {
     uint64_t first_window; /* the number of the one that holds the first byte */
     uint64_t tickets;
     bool is_ordered;
+    size_t lead_bytes;
+    uint64_t told_ns; /* when progress was last told of */
     /* Under the scan's lock: */
+    uint64_t done_bytes;
     uint64_t next;   /* ticket to be drawn */
     uint64_t joined; /* tickets before this one are */
     unsigned waiting;
-    bool is_stopped; /* no more tickets */
+    bool is_stopped;   /* no more tickets */
+    bool is_cancelled; /* by the progress function */
 };
 
 struct verso_scan {
@@ -207,11 +280,21 @@ struct verso_scan {
 /* How much is read at once: stays in the processor's second-level cache until it is looked at. */
 #define VERSO__SCAN_PIECE_BYTES ((size_t)128 << 10)
 
+/*
+ * Reads up to @bytes at @offset into @into, and answers how many bytes of it can be vouched for: they were in the file
+ * before and after. Less than asked for: *outcome says why. @info gets the file as it is behind it.
+ */
+size_t verso__scan_read(struct verso_scan *scan, uint64_t offset, unsigned char *into, size_t bytes,
+                        struct verso__os_file_info *info, struct verso__scan_outcome *outcome);
+
 /* Decides how scan->run goes about its source: method, why, windows, threads. */
 void verso__scan_choose(struct verso_scan *scan);
 
 /* Fills a slot, from its start on as far as it goes. */
 void verso__scan_pass(struct verso__scan_worker *worker, struct verso__scan_slot *slot);
+
+/* Lets the caller know how far the run is, when it is time, or @now; from worker 0. False: it shall end. */
+bool verso__scan_tell_progress(struct verso_scan *scan, uint64_t done_bytes, bool now);
 
 /* Waits until all before @slot is joined. Having the turn already is fine. */
 void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot);

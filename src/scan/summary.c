@@ -12,22 +12,28 @@ bool verso__scan_summary_make(struct verso__scan_summary *summary, const struct 
     *summary = (struct verso__scan_summary){ 0 };
     if (jobs->histogram)
         summary->histogram = calloc(BYTE_VALUES, sizeof(*summary->histogram));
-    return !jobs->histogram || summary->histogram;
+    if (jobs->finder)
+        summary->needle_counts = calloc(jobs->needle_count, sizeof(*summary->needle_counts));
+    return (!jobs->histogram || summary->histogram) && (!jobs->finder || summary->needle_counts);
 }
 
 void verso__scan_summary_free(struct verso__scan_summary *summary)
 {
     free(summary->histogram);
-    summary->histogram = NULL;
+    free(summary->needle_counts);
+    free(summary->kept.list);
+    *summary = (struct verso__scan_summary){ 0 };
 }
 
-void verso__scan_summary_reset(struct verso__scan_summary *summary)
+void verso__scan_summary_reset(const struct verso__scan_jobs *jobs, struct verso__scan_summary *summary)
 {
-    uint64_t *histogram = summary->histogram;
-
-    *summary = (struct verso__scan_summary){ .histogram = histogram };
-    if (histogram)
-        memset(histogram, 0, BYTE_VALUES * sizeof(*histogram));
+    *summary = (struct verso__scan_summary){ .histogram = summary->histogram,
+                                             .needle_counts = summary->needle_counts,
+                                             .kept = summary->kept };
+    if (summary->histogram)
+        memset(summary->histogram, 0, BYTE_VALUES * sizeof(*summary->histogram));
+    if (summary->needle_counts)
+        memset(summary->needle_counts, 0, jobs->needle_count * sizeof(*summary->needle_counts));
 }
 
 static void add(uint64_t *counts, const uint64_t *more, size_t count)
@@ -36,16 +42,21 @@ static void add(uint64_t *counts, const uint64_t *more, size_t count)
         counts[i] += more[i];
 }
 
-void verso__scan_summary_join(struct verso__scan_summary *left, const struct verso__scan_summary *right)
+void verso__scan_summary_join(const struct verso__scan_jobs *jobs, struct verso__scan_summary *left,
+                              const struct verso__scan_summary *right)
 {
     left->bytes += right->bytes;
+    left->matches += right->matches;
     verso__scan_text_join(&left->text, &right->text);
+    verso__scan_lines_join(&left->lines, &right->lines);
     if (left->histogram)
         add(left->histogram, right->histogram, BYTE_VALUES);
+    if (left->needle_counts)
+        add(left->needle_counts, right->needle_counts, jobs->needle_count);
 }
 
 void verso__scan_look(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
-                      struct verso__scan_summary *summary)
+                      struct verso__scan_summary *summary, struct verso__scan_outcome *outcome)
 {
     struct verso__scan_text text;
 
@@ -55,7 +66,21 @@ void verso__scan_look(const struct verso__scan_jobs *jobs, const struct verso__s
     }
     if (jobs->histogram)
         verso__scan_histogram(stretch->data, stretch->bytes, summary->histogram);
+    if (jobs->finder)
+        verso__scan_find_all(jobs, stretch, summary);
     summary->bytes += stretch->bytes;
+    if (jobs->caller_count)
+        (void)verso__scan_call_any_order(jobs, stretch, outcome);
+}
+
+void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+                              struct verso__scan_outcome *outcome)
+{
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
+        if (jobs->digests[kind])
+            verso_digest_update(jobs->digests[kind], stretch->data, stretch->bytes);
+    if (outcome->status == 0)
+        (void)verso__scan_call_in_order(jobs, stretch, outcome);
 }
 
 bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs)
@@ -63,14 +88,41 @@ bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs)
     for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
         if (jobs->digests[kind])
             return true;
+    for (size_t i = 0; i < jobs->caller_count; i++)
+        if (jobs->callers[i].is_records || !(jobs->callers[i].flags & VERSO_SCAN_ANY_ORDER))
+            return true;
+    return jobs->each_match;
+}
+
+bool verso__scan_wants_copies(const struct verso__scan_jobs *jobs)
+{
+    for (size_t i = 0; i < jobs->caller_count; i++)
+        if (!(jobs->callers[i].flags & VERSO_SCAN_RESTARTABLE))
+            return true;
     return false;
 }
 
-void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch)
+void verso__scan_jobs_reset(struct verso__scan_jobs *jobs)
 {
     for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
         if (jobs->digests[kind])
-            verso_digest_update(jobs->digests[kind], stretch->data, stretch->bytes);
+            verso_digest_reset(jobs->digests[kind]);
+    for (size_t i = 0; i < jobs->caller_count; i++)
+        jobs->callers[i].carried_bytes = 0;
+    jobs->pending.count = 0;
+}
+
+void verso__scan_jobs_free(struct verso__scan_jobs *jobs)
+{
+    for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++) {
+        verso_digest_close(jobs->digests[kind]);
+        verso_digest_close(jobs->earlier[kind]);
+    }
+    for (size_t i = 0; i < jobs->caller_count; i++)
+        free(jobs->callers[i].carried);
+    free(jobs->callers);
+    free(jobs->pending.list);
+    verso__scan_finder_close(jobs->finder);
 }
 
 void verso__scan_remember(const struct verso__scan_jobs *jobs)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PROGRESS_NS (uint64_t)50000000
+
 static void wait_to_go_on(struct verso_scan *scan)
 {
     scan->run.waiting++;
@@ -46,14 +48,16 @@ static struct verso__scan_slot *draw(struct verso_scan *scan)
     return slot;
 }
 
-static void join(struct verso__scan_run *run, const struct verso__scan_slot *slot)
+static void join(struct verso_scan *scan, const struct verso__scan_slot *slot)
 {
+    struct verso__scan_run *run = &scan->run;
     struct verso__scan_leg *leg = slot->leg;
 
     run->joined++;
     if (leg->outcome.status)
         return;
-    verso__scan_summary_join(&leg->sum, &slot->summary);
+    verso__scan_summary_join(&scan->jobs, &leg->sum, &slot->summary);
+    run->done_bytes += slot->outcome.reached - slot->start;
     leg->outcome = slot->outcome;
     if (leg->outcome.status)
         run->is_stopped = true;
@@ -67,7 +71,7 @@ static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *
     slot->is_done = true;
     worker->has_turn = false;
     while (run->joined < run->next && scan->slots[run->joined % run->slot_count].is_done)
-        join(run, &scan->slots[run->joined % run->slot_count]);
+        join(scan, &scan->slots[run->joined % run->slot_count]);
     let_go_on(scan);
 }
 
@@ -84,6 +88,45 @@ void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso
     (void)pthread_mutex_unlock(&scan->lock);
 }
 
+/* ---- Progress ---- */
+
+bool verso__scan_tell_progress(struct verso_scan *scan, uint64_t done_bytes, bool now)
+{
+    struct verso__scan_run *run = &scan->run;
+    struct verso_scan_progress progress = { done_bytes - run->source.start, 0 };
+    uint64_t now_ns;
+
+    if (!scan->options.progress)
+        return true;
+    now_ns = verso__os_clock_ns();
+    if (!now && now_ns - run->told_ns < PROGRESS_NS)
+        return true;
+    run->told_ns = now_ns;
+    if (run->source.end != UINT64_MAX)
+        progress.total_bytes = run->source.end - run->source.start;
+    return scan->options.progress(&progress, scan->options.progress_arg) == 0;
+}
+
+/* Called with the lock, which the caller's function must not hold. */
+static void tell(struct verso_scan *scan)
+{
+    uint64_t done_bytes = scan->run.source.start + scan->run.done_bytes;
+    bool goes_on;
+
+    if (!scan->options.progress)
+        return;
+    (void)pthread_mutex_unlock(&scan->lock);
+    goes_on = verso__scan_tell_progress(scan, done_bytes, false);
+    (void)pthread_mutex_lock(&scan->lock);
+    if (!goes_on) {
+        scan->run.is_cancelled = true;
+        scan->run.is_stopped = true;
+        let_go_on(scan);
+    }
+}
+
+/* ---- Working ---- */
+
 /* Called with the lock, and leaves with it. */
 static void work(struct verso__scan_worker *worker)
 {
@@ -95,6 +138,8 @@ static void work(struct verso__scan_worker *worker)
         verso__scan_pass(worker, slot);
         (void)pthread_mutex_lock(&scan->lock);
         hand_in(worker, slot);
+        if (worker->number == 0)
+            tell(scan);
     }
     (void)pthread_mutex_unlock(&scan->lock);
     verso__scan_view_leave(&worker->view);

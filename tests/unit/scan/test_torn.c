@@ -47,6 +47,16 @@ static void *cut_it(void *arg)
     return ftruncate(file, (off_t)cutter->cut) == 0 ? NULL : arg;
 }
 
+/* What is told of matches, added up. */
+static uint64_t all_sums[2], *sums;
+static const struct verso_scan_needle needles[] = { { "z ", 2 }, { " \xf0 ", 3 } };
+
+static int add_up(const struct verso_scan_match *match, void *arg)
+{
+    *(uint64_t *)arg = *(uint64_t *)arg * 31 + match->offset_bytes * 2 + match->needle;
+    return 0;
+}
+
 static struct verso_scan *open_scan(unsigned method, unsigned threads, bool ordered)
 {
     struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
@@ -58,6 +68,7 @@ static struct verso_scan *open_scan(unsigned method, unsigned threads, bool orde
     assert_ok(verso_scan_open(&options, &scan));
     assert_ok(verso_scan_want_counts(scan, ALL_COUNTS));
     assert_ok(verso_scan_want_histogram(scan));
+    assert_ok(verso_scan_want_needles(scan, needles, 2, VERSO_SCAN_COUNT_LINES, ordered ? add_up : NULL, sums++));
     if (ordered)
         assert_ok(verso_scan_want_digest(scan, VERSO_DIGEST_XXH3_64));
     return scan;
@@ -76,6 +87,9 @@ static void check_same(const struct verso_scan *scan, const struct verso_scan *w
     assert_int_equal(a.words, b.words);
     assert_int_equal(a.characters, b.characters);
     assert_int_equal(a.longest_bytes, b.longest_bytes);
+    assert_int_equal(a.matches, b.matches);
+    assert_int_equal(a.matched_lines, b.matched_lines);
+    assert_true(all_sums[0] == all_sums[1]);
     assert_ok(verso_scan_result_bytes(scan, a_histogram));
     assert_ok(verso_scan_result_bytes(wanted, b_histogram));
     assert_memory_equal(a_histogram, b_histogram, sizeof(a_histogram));
@@ -97,6 +111,7 @@ static bool round_once(struct verso_scan *scan, struct verso_scan *wanted, bool 
 
     if (random_below(4) == 0) /* in the last page, or at a border */
         cutter.cut = random_below(2) ? FILE_BYTES - 1 - random_below(4000) : cutter.cut / 65536 * 65536;
+    all_sums[0] = all_sums[1] = 0;
     assert_int_equal(pthread_create(&cutter.thread, NULL, cut_it, &cutter), 0);
     r = verso_scan_file(scan, path);
     if (r < 0) {
@@ -127,9 +142,13 @@ static bool round_once(struct verso_scan *scan, struct verso_scan *wanted, bool 
 static void cut_under(unsigned method, bool ordered)
 {
     for (unsigned threads = 1; threads <= 4; threads *= 2) {
-        struct verso_scan *scan = open_scan(method, threads, ordered);
-        struct verso_scan *wanted = open_scan(VERSO_SCAN_AUTO, 1, ordered);
+        struct verso_scan *scan;
+        struct verso_scan *wanted;
         unsigned met = 0;
+
+        sums = all_sums;
+        scan = open_scan(method, threads, ordered);
+        wanted = open_scan(VERSO_SCAN_AUTO, 1, ordered);
 
         for (unsigned round = 0; round < ROUNDS; round++)
             met += round_once(scan, wanted, ordered);
