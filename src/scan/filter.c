@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * filter - which filter suits a set of needles, and its tables.
+ * filter - the tables by which places are marked.
  *
  * One needle is looked for by the two bytes of it that are met least often. Of several, a print of up to four bytes is
  * taken, at the same distance from the start of each (so that places come in order), where the prints are met least.
- * Prints that are alike share a bucket. What a filter lets through costs a look into the table of groups; when the
- * buckets are expected to let through too much, the hashes take over.
+ * Prints that are alike share a bucket: then its bytes are few.
  */
 #include "scan/finder.h"
 
@@ -15,12 +14,9 @@
 
 /* Print offsets that are tried; later ones are seldom better, and cost what lies between at each end of a stretch. */
 #define OFFSETS_TRIED 32U
-/* Above this share of places let through, buckets lose to hashes (measured). */
-#define BUCKETS_SHARE_MAX 0.08
-/* Bits in the table of hashes for each print, at least; and its limits: it stays in the nearest cache. */
-#define BITS_PER_PRINT 64U
-#define BITS_LEAST_LOG2 14U
-#define BITS_MOST_LOG2 18U
+/* In the table that tells real prints from others; with the most needles it still fits the nearest cache. */
+#define BITS_PER_PRINT 48U
+#define BITS_LEAST 8192U
 
 static double share_of(unsigned char byte, bool is_folded)
 {
@@ -87,7 +83,6 @@ static void make_pair(struct verso__scan_finder *finder)
             second = b;
         }
     }
-    finder->filter = VERSO__SCAN_PAIR;
     finder->pair = (struct verso__scan_pair){ { byte_of(needle, first), byte_of(needle, second) } };
     finder->reach_bytes = second + 1;
     make_others(finder, first, second);
@@ -215,96 +210,53 @@ static void make_buckets(struct verso__scan_finder *finder, const struct printed
     }
 }
 
-/* The share of all places that byte @k of a print lets through for a bucket. */
-static double byte_share(const struct verso__scan_buckets *buckets, size_t k, unsigned bit, bool by_six)
+static void make_bits(struct verso__scan_finder *finder)
 {
-    double sum = 0;
-
-    for (unsigned byte = 0; byte < 256; byte++) {
-        unsigned in = by_six ? buckets->six[k][byte & 63] : buckets->low[k][byte & 15] & buckets->high[k][byte >> 4];
-
-        if (in & bit)
-            sum += share_of((unsigned char)byte, false);
-    }
-    return sum;
-}
-
-/* The share of all places that the buckets are expected to let through. */
-static double buckets_share(const struct verso__scan_buckets *buckets, bool by_six)
-{
-    double sum = 0;
-
-    for (unsigned bucket = 0; bucket < VERSO__SCAN_BUCKET_COUNT; bucket++) {
-        double share = 1;
-
-        for (size_t k = 0; k < buckets->byte_count; k++)
-            share *= byte_share(buckets, k, 1U << bucket, by_six);
-        sum += share;
-    }
-    return sum;
-}
-
-/* ---- Hashes ---- */
-
-static int make_hashes(struct verso__scan_finder *finder, size_t groups)
-{
-    unsigned log2 = BITS_LEAST_LOG2;
-
-    while (log2 < BITS_MOST_LOG2 && (size_t)1 << log2 < BITS_PER_PRINT * groups)
-        log2++;
-    finder->bits = calloc(((size_t)1 << log2) / 64, sizeof(*finder->bits));
-    if (!finder->bits)
-        return -ENOMEM;
-    finder->hashes = (struct verso__scan_hashes){
-        .offset = finder->print_offset,
-        .mask = finder->print_mask,
-        .fold = finder->print_fold,
-        .shift = 32 - log2,
-        .bits = finder->bits,
-    };
     for (size_t i = 0; i < finder->count; i++) {
-        uint32_t hash = verso__scan_hash(print_of(finder, i), finder->hashes.shift);
+        uint32_t hash = verso__scan_hash(print_of(finder, i), finder->bit_shift);
 
         finder->bits[hash / 64] |= (uint64_t)1 << hash % 64;
     }
-    return 0;
 }
 
-static int make_filter(struct verso__scan_finder *finder, const struct printed *sorted, size_t slot_count)
+static unsigned log2_of(size_t least)
 {
-    size_t groups = make_groups(finder, sorted, slot_count);
+    unsigned log2 = 1;
 
-    make_buckets(finder, sorted, groups);
-    finder->filter = VERSO__SCAN_BUCKETS;
-    if (buckets_share(&finder->buckets, verso__scan_form()->looks_up_six) <= BUCKETS_SHARE_MAX)
-        return 0;
-    finder->filter = VERSO__SCAN_HASHES;
-    return make_hashes(finder, groups);
+    while ((size_t)1 << log2 < least)
+        log2++;
+    return log2;
+}
+
+static int make_prints(struct verso__scan_finder *finder)
+{
+    size_t count = finder->count;
+    unsigned slots_log2 = log2_of(2 * count), bits_log2 = log2_of(BITS_LEAST + BITS_PER_PRINT * count);
+    struct printed *sorted = calloc(count, sizeof(*sorted));
+
+    choose_print(finder);
+    finder->slot_shift = 32 - slots_log2;
+    finder->bit_shift = 32 - bits_log2;
+    finder->slots = calloc((size_t)1 << slots_log2, sizeof(*finder->slots));
+    finder->bits = calloc(((size_t)1 << bits_log2) / 64, sizeof(*finder->bits));
+    finder->members = calloc(count, sizeof(*finder->members));
+    if (!sorted || !finder->slots || !finder->bits || !finder->members) {
+        free(sorted);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct printed){ print_of(finder, i), (uint32_t)i };
+    qsort(sorted, count, sizeof(*sorted), compare_printed);
+    make_buckets(finder, sorted, make_groups(finder, sorted, (size_t)1 << slots_log2));
+    make_bits(finder);
+    free(sorted);
+    return 0;
 }
 
 int verso__scan_filter_make(struct verso__scan_finder *finder)
 {
-    struct printed *sorted;
-    unsigned log2 = 1;
-    int r = -ENOMEM;
-
-    if (finder->count == 1) {
-        make_pair(finder);
-        return 0;
-    }
-    choose_print(finder);
-    while ((size_t)1 << log2 < 2 * finder->count)
-        log2++;
-    finder->slot_shift = 32 - log2;
-    finder->slots = calloc((size_t)1 << log2, sizeof(*finder->slots));
-    finder->members = calloc(finder->count, sizeof(*finder->members));
-    sorted = calloc(finder->count, sizeof(*sorted));
-    if (finder->slots && finder->members && sorted) {
-        for (size_t i = 0; i < finder->count; i++)
-            sorted[i] = (struct printed){ print_of(finder, i), (uint32_t)i };
-        qsort(sorted, finder->count, sizeof(*sorted), compare_printed);
-        r = make_filter(finder, sorted, (size_t)1 << log2);
-    }
-    free(sorted);
-    return r;
+    if (finder->count > 1)
+        return make_prints(finder);
+    make_pair(finder);
+    return 0;
 }

@@ -96,16 +96,24 @@ static bool take(struct hunt *hunt, size_t place, size_t needle)
     return !hunt->finder->needles[needle].has_newline;
 }
 
+static inline uint32_t print_at(const struct verso__scan_finder *finder, const unsigned char *at, size_t room)
+{
+    uint32_t print = 0;
+
+    at += finder->print_offset;
+    if (room >= finder->print_offset + sizeof(print))
+        memcpy(&print, at, sizeof(print));
+    else
+        memcpy(&print, at, finder->print_bytes);
+    return (print | finder->print_fold) & finder->print_mask;
+}
+
 static const struct verso__scan_group *group_at(const struct hunt *hunt, size_t place)
 {
     const struct verso__scan_finder *finder = hunt->finder;
-    const unsigned char *at = hunt->data + place + finder->print_offset;
-    size_t slot, room = hunt->bytes - place - finder->print_offset, slot_mask = UINT32_MAX >> finder->slot_shift;
-    uint32_t print = 0;
+    uint32_t print = print_at(finder, hunt->data + place, hunt->bytes - place);
+    size_t slot = verso__scan_hash(print, finder->slot_shift), slot_mask = UINT32_MAX >> finder->slot_shift;
 
-    memcpy(&print, at, room < sizeof(print) ? room : sizeof(print));
-    print = (print | finder->print_fold) & finder->print_mask;
-    slot = verso__scan_hash(print, finder->slot_shift);
     while (finder->slots[slot].count && finder->slots[slot].print != print)
         slot = (slot + 1) & slot_mask;
     return &finder->slots[slot];
@@ -129,7 +137,7 @@ static bool look_at_group(struct hunt *hunt, size_t place)
 
 static bool look_at(struct hunt *hunt, size_t place)
 {
-    if (hunt->finder->filter != VERSO__SCAN_PAIR)
+    if (hunt->finder->count > 1)
         return look_at_group(hunt, place);
     return equals(hunt->finder->needles, hunt->data + place, hunt->bytes - place) && take(hunt, place, 0);
 }
@@ -155,8 +163,8 @@ static bool settle_at_once(struct hunt *hunt, const unsigned char *at, size_t bl
     const struct verso__scan_finder *finder = hunt->finder;
     size_t others = finder->others.count;
 
-    if (finder->filter != VERSO__SCAN_PAIR || (hunt->found->each && !hunt->found->only_lines) ||
-        finder->needles->bytes > others + 2 || marked < MARKS_PER_OTHER * others)
+    if (finder->count > 1 || (hunt->found->each && !hunt->found->only_lines) || finder->needles->bytes > others + 2 ||
+        marked < MARKS_PER_OTHER * others)
         return false;
     if (others)
         marked = hunt->form->others(&finder->others, at, blocks, masks);
@@ -178,31 +186,36 @@ static void hold_lines(struct hunt *hunt, const unsigned char *at, size_t blocks
 
 /* ---- Places ---- */
 
-static uint64_t filter(const struct hunt *hunt, const unsigned char *at, size_t blocks, uint64_t *masks)
+/* The buckets agree with many places where no needle's print is: those marks go, without a branch that depends on it. */
+static void sift(const struct verso__scan_finder *finder, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_finder *finder = hunt->finder;
+    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        uint64_t kept = 0;
 
-    switch (finder->filter) {
-    case VERSO__SCAN_PAIR:
-        return hunt->form->pair(&finder->pair, at, blocks, masks);
-    case VERSO__SCAN_BUCKETS:
-        return hunt->form->buckets(&finder->buckets, at, blocks, masks);
-    case VERSO__SCAN_HASHES:
-        break;
+        for (uint64_t marks = masks[block]; marks; marks &= marks - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(marks);
+            uint32_t hash = verso__scan_hash(print_at(finder, at + i, SIZE_MAX), finder->bit_shift);
+
+            kept |= (finder->bits[hash / 64] >> hash % 64 & 1) << i;
+        }
+        masks[block] = kept;
     }
-    return hunt->form->hashes(&finder->hashes, at, blocks, masks);
 }
 
 /* @at is where the places' bytes can be read, with the filter's reach behind them. */
 static void hunt_blocks(struct hunt *hunt, const unsigned char *at, size_t place, size_t blocks, uint64_t valid)
 {
     uint64_t masks[CHUNK_BLOCKS];
-    uint64_t marked = filter(hunt, at, blocks, masks);
+    bool is_one = hunt->finder->count == 1;
+    uint64_t marked = is_one ? hunt->form->pair(&hunt->finder->pair, at, blocks, masks)
+                             : hunt->form->buckets(&hunt->finder->buckets, at, blocks, masks);
 
     if (valid != UINT64_MAX) { /* one block */
         masks[0] &= valid;
         marked = (unsigned)__builtin_popcountll(masks[0]);
     }
+    if (marked && !is_one)
+        sift(hunt->finder, at, blocks, masks);
     if (marked && !settle_at_once(hunt, at, blocks, masks, marked))
         look_at_marks(hunt, place, blocks, masks);
     if (hunt->found->lines && (marked || hunt->line_matched))

@@ -25,33 +25,31 @@ struct verso__scan_group {
     uint32_t count; /* 0: an empty slot */
 };
 
-enum verso__scan_filter {
-    VERSO__SCAN_PAIR,
-    VERSO__SCAN_BUCKETS,
-    VERSO__SCAN_HASHES
-};
-
 struct verso__scan_finder {
     size_t count;
     size_t shortest_bytes, longest_bytes;
     struct verso__scan_compiled *needles;
     unsigned char *bytes; /* what their want and fold point to */
 
-    enum verso__scan_filter filter;
-    size_t reach_bytes; /* from a place on, that the filter reads */
-    struct verso__scan_pair pair;
-    struct verso__scan_others others; /* of a needle of up to 16 bytes */
-    struct verso__scan_buckets buckets;
-    struct verso__scan_hashes hashes;
+    size_t reach_bytes;               /* from a place on, that the filter reads */
+    struct verso__scan_pair pair;     /* of one needle */
+    struct verso__scan_others others; /* of one needle of up to 16 bytes */
 
-    /* Which needles to compare with at a place: a hash table of groups, by the print found there. One has none. */
+    /* Of several: their prints, and which needles to compare with at a place: a hash table of groups. */
+    struct verso__scan_buckets buckets;
     size_t print_offset, print_bytes;
     uint32_t print_mask, print_fold;
-    unsigned slot_shift;
+    unsigned bit_shift, slot_shift;
+    uint64_t *bits; /* by a print's hash: whether a needle has such a one */
     struct verso__scan_group *slots;
     uint32_t *members;
-    uint64_t *bits;
 };
+
+/* Multiplicative hashing: by 2^32 over the golden ratio, which spreads neighbours best. */
+static inline uint32_t verso__scan_hash(uint32_t print, unsigned shift)
+{
+    return (print * 0x9E3779B1U) >> shift;
+}
 
 /* Chooses and fills the filter of compiled needles; -ENOMEM. */
 int verso__scan_filter_make(struct verso__scan_finder *finder);

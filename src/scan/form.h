@@ -8,9 +8,8 @@
  * Needles are found in two steps. A filter, here, marks places where a needle may begin, and may be wrong about a few:
  *
  *     pair      one needle: two of its bytes, the rarest, stand at their distance
- *     buckets   a few needles: their first bytes, in eight groups, one bit each; a place remains while a group agrees
- *               with all of its bytes
- *     hashes    many needles: their first bytes, hashed, are in a table of bits
+ *     buckets   several needles: their prints, four bytes each, in eight groups, one bit each; a place remains while a
+ *               group agrees with all of its bytes
  *
  * Then find.c compares what is there with the needles. Filters are asked for many places at once, so a call
  * costs nothing.
@@ -23,7 +22,7 @@
 enum {
     VERSO__SCAN_BLOCK = 64,       /* places in a mask */
     VERSO__SCAN_REACH_MAX = 256,  /* no filter looks further than this from a place */
-    VERSO__SCAN_PRINT_BYTES = 4,  /* most bytes of a needle that buckets and hashes look at */
+    VERSO__SCAN_PRINT_BYTES = 4,  /* most bytes of a needle that buckets look at */
     VERSO__SCAN_BUCKET_COUNT = 8, /* bits in a byte */
     VERSO__SCAN_OTHERS_MAX = 14,  /* besides a pair: needles of up to 16 bytes */
 };
@@ -54,35 +53,20 @@ struct verso__scan_buckets {
     unsigned char six[VERSO__SCAN_PRINT_BYTES][64];  /* by its low six bits, for those who can look that up */
 };
 
-struct verso__scan_hashes {
-    size_t offset;
-    uint32_t mask; /* of the four bytes: those of the print */
-    uint32_t fold; /* or-ed to them */
-    unsigned shift;
-    const uint64_t *bits;
-};
-
-/* Which bit of the table a print has. */
-static inline uint32_t verso__scan_hash(uint32_t print, unsigned shift)
-{
-    return (print * 0x9E3779B1U) >> shift; /* Fibonacci hashing: the golden ratio of 2^32 */
-}
-
 /*
  * Filters mark the places [at, at + 64 * blocks), a mask each 64, and answer how many they marked. Bytes up to the
  * reach of the filter behind the last place can be read.
  */
 struct verso__scan_form {
     const char *name;
-    bool looks_up_six; /* buckets go by six bits, not by nibbles */
     bool (*is_supported)(void);
     void (*text)(const unsigned char *data, size_t bytes, unsigned counts, struct verso__scan_text *out);
-    uint64_t (*pair)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    uint64_t (*pair)(const struct verso__scan_pair *pair, const unsigned char *at, size_t blocks, uint64_t *masks);
     /* Takes marks away again, where one of the others does not stand; answers how many are left. */
     uint64_t (*others)(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
                        uint64_t *masks);
-    uint64_t (*buckets)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
-    uint64_t (*hashes)(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks);
+    uint64_t (*buckets)(const struct verso__scan_buckets *buckets, const unsigned char *at, size_t blocks,
+                        uint64_t *masks);
     /* How many lines that end here hold a mark. @carry: whether the line that is open where they begin, and then the
      * one that is open where they end, does. */
     uint64_t (*lines)(const unsigned char *at, size_t blocks, const uint64_t *masks, bool *carry);

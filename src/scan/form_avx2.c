@@ -50,7 +50,6 @@ TARGET static inline uint64_t characters_in(const unsigned char *at)
     return gather(_mm256_cmpgt_epi8(load(at), last), _mm256_cmpgt_epi8(load(at + 32), last));
 }
 
-#include "scan/hash_loop.h"
 #include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
@@ -71,9 +70,8 @@ TARGET static inline __m256i is_wanted(const unsigned char *at, struct wanted by
     return _mm256_cmpeq_epi8(_mm256_or_si256(load(at), byte.fold), byte.want);
 }
 
-TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_pair *f = filter;
     struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
     uint64_t marked = 0;
 
@@ -151,9 +149,9 @@ TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const st
     return marked;
 }
 
-TARGET static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+TARGET static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks,
+                               uint64_t *masks)
 {
-    const struct verso__scan_buckets *f = filter;
 
     switch (f->byte_count) {
     case 1:
@@ -181,6 +179,5 @@ const struct verso__scan_form verso__scan_avx2 = {
     .pair = pair,
     .others = others,
     .buckets = buckets,
-    .hashes = hashes,
     .lines = lines,
 };

@@ -37,7 +37,6 @@ TARGET static inline uint64_t characters_in(const unsigned char *at)
     return _mm512_cmpgt_epi8_mask(load(at), _mm512_set1_epi8((char)0xbf));
 }
 
-#include "scan/hash_loop.h"
 #include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
@@ -59,9 +58,8 @@ TARGET static inline uint64_t where(const unsigned char *at, struct wanted byte,
     return _mm512_mask_cmpeq_epi8_mask(among, _mm512_or_si512(load(at), byte.fold), byte.want);
 }
 
-TARGET static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_pair *f = filter;
     struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
     uint64_t marked = 0;
 
@@ -113,9 +111,9 @@ TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const st
     return marked;
 }
 
-TARGET static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+TARGET static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks,
+                               uint64_t *masks)
 {
-    const struct verso__scan_buckets *f = filter;
 
     switch (f->byte_count) {
     case 1:
@@ -138,12 +136,10 @@ static bool is_supported(void)
 
 const struct verso__scan_form verso__scan_avx512 = {
     .name = "AVX-512",
-    .looks_up_six = true,
     .is_supported = is_supported,
     .text = text,
     .pair = pair,
     .others = others,
     .buckets = buckets,
-    .hashes = hashes,
     .lines = lines,
 };

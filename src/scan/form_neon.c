@@ -56,7 +56,6 @@ static inline uint64_t characters_in(const unsigned char *at)
     return gather(characters16(at), characters16(at + 16), characters16(at + 32), characters16(at + 48));
 }
 
-#include "scan/hash_loop.h"
 #include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
@@ -72,13 +71,12 @@ static inline uint8x16_t pair16(const struct verso__scan_pair *f, const unsigned
     return vandq_u8(is_wanted(at, f->bytes[0]), is_wanted(at, f->bytes[1]));
 }
 
-static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_pair f = *(const struct verso__scan_pair *)filter;
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        masks[block] = gather(pair16(&f, at), pair16(&f, at + 16), pair16(&f, at + 32), pair16(&f, at + 48));
+        masks[block] = gather(pair16(f, at), pair16(f, at + 16), pair16(f, at + 32), pair16(f, at + 48));
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
     return marked;
@@ -115,9 +113,8 @@ static inline uint8x16_t buckets16(const struct verso__scan_buckets *f, const un
     return vtstq_u8(left, left);
 }
 
-static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_buckets *f = filter;
     uint64_t marked = 0;
 
     at += f->offset;
@@ -141,6 +138,5 @@ const struct verso__scan_form verso__scan_neon = {
     .pair = pair,
     .others = others,
     .buckets = buckets,
-    .hashes = hashes,
     .lines = lines,
 };

@@ -77,7 +77,6 @@ static inline uint64_t characters_in(const unsigned char *at)
     return ~mask;
 }
 
-#include "scan/hash_loop.h"
 #include "scan/lines_loop.h"
 #include "scan/text_loop.h"
 
@@ -89,15 +88,14 @@ static inline uint64_t differs(const unsigned char *at, struct verso__scan_byte 
     return (word_at(at + byte.offset) | EACH * byte.fold) ^ EACH * byte.want;
 }
 
-static uint64_t pair(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_pair f = *(const struct verso__scan_pair *)filter;
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++) {
         masks[block] = 0;
         for (unsigned i = 0; i < 8; i++, at += 8)
-            masks[block] |= gather(zero_bytes(differs(at, f.bytes[0]) | differs(at, f.bytes[1]))) << 8 * i;
+            masks[block] |= gather(zero_bytes(differs(at, f->bytes[0]) | differs(at, f->bytes[1]))) << 8 * i;
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
     return marked;
@@ -133,9 +131,8 @@ static inline bool is_in_bucket(const struct verso__scan_buckets *f, const unsig
     return buckets != 0;
 }
 
-static uint64_t buckets(const void *filter, const unsigned char *at, size_t blocks, uint64_t *masks)
+static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
-    const struct verso__scan_buckets *f = filter;
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++) {
@@ -162,6 +159,5 @@ const struct verso__scan_form verso__scan_portable = {
     .pair = pair,
     .others = others,
     .buckets = buckets,
-    .hashes = hashes,
     .lines = lines,
 };
