@@ -142,19 +142,43 @@ static bool look_at(struct hunt *hunt, size_t place)
     return equals(hunt->finder->needles, hunt->data + place, hunt->bytes - place) && take(hunt, place, 0);
 }
 
-/* Marks remain where a line holds a match. */
-static void look_at_marks(struct hunt *hunt, size_t place, size_t blocks, uint64_t *masks)
+/* Whether a marked place is worth a look: the buckets agree with many where there is no needle's print. */
+static inline bool has_print(const struct verso__scan_finder *finder, const unsigned char *at)
 {
-    for (size_t block = 0; block < blocks; block++, place += VERSO__SCAN_BLOCK) {
-        uint64_t held = 0;
+    uint32_t hash;
 
-        for (uint64_t marks = masks[block]; marks && !hunt->stopped; marks &= marks - 1) {
-            unsigned i = (unsigned)__builtin_ctzll(marks);
+    if (finder->count == 1)
+        return true;
+    hash = verso__scan_hash(print_at(finder, at, SIZE_MAX), finder->bit_shift);
+    return finder->bits[hash / 64] >> hash % 64 & 1;
+}
 
-            held |= (uint64_t)look_at(hunt, place + i) << i;
+/* Lists the marked places that are worth a look, without a branch that depends on it; answers how many. */
+static size_t list_marks(const struct verso__scan_finder *finder, const unsigned char *at, size_t blocks,
+                         const uint64_t *masks, uint16_t *list)
+{
+    size_t count = 0;
+
+    for (size_t block = 0; block < blocks; block++) {
+        for (uint64_t marks = masks[block]; marks; marks &= marks - 1) {
+            size_t place = block * VERSO__SCAN_BLOCK + (unsigned)__builtin_ctzll(marks);
+
+            list[count] = (uint16_t)place;
+            count += has_print(finder, at + place);
         }
-        masks[block] = held;
     }
+    return count;
+}
+
+/* Marks remain where a line holds a match. */
+static void look_at_marks(struct hunt *hunt, const unsigned char *at, size_t place, size_t blocks, uint64_t *masks)
+{
+    uint16_t list[CHUNK];
+    size_t count = list_marks(hunt->finder, at, blocks, masks, list);
+
+    memset(masks, 0, blocks * sizeof(*masks));
+    for (size_t i = 0; i < count && !hunt->stopped; i++)
+        masks[list[i] / VERSO__SCAN_BLOCK] |= (uint64_t)look_at(hunt, place + list[i]) << list[i] % VERSO__SCAN_BLOCK;
 }
 
 /* All at once, where that is cheaper: one needle whose bytes can all be compared, and nobody asks for the places. */
@@ -186,22 +210,6 @@ static void hold_lines(struct hunt *hunt, const unsigned char *at, size_t blocks
 
 /* ---- Places ---- */
 
-/* The buckets agree with many places where no needle's print is: those marks go, without a branch that depends on it. */
-static void sift(const struct verso__scan_finder *finder, const unsigned char *at, size_t blocks, uint64_t *masks)
-{
-    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        uint64_t kept = 0;
-
-        for (uint64_t marks = masks[block]; marks; marks &= marks - 1) {
-            unsigned i = (unsigned)__builtin_ctzll(marks);
-            uint32_t hash = verso__scan_hash(print_at(finder, at + i, SIZE_MAX), finder->bit_shift);
-
-            kept |= (finder->bits[hash / 64] >> hash % 64 & 1) << i;
-        }
-        masks[block] = kept;
-    }
-}
-
 /* @at is where the places' bytes can be read, with the filter's reach behind them. */
 static void hunt_blocks(struct hunt *hunt, const unsigned char *at, size_t place, size_t blocks, uint64_t valid)
 {
@@ -214,10 +222,8 @@ static void hunt_blocks(struct hunt *hunt, const unsigned char *at, size_t place
         masks[0] &= valid;
         marked = (unsigned)__builtin_popcountll(masks[0]);
     }
-    if (marked && !is_one)
-        sift(hunt->finder, at, blocks, masks);
     if (marked && !settle_at_once(hunt, at, blocks, masks, marked))
-        look_at_marks(hunt, place, blocks, masks);
+        look_at_marks(hunt, at, place, blocks, masks);
     if (hunt->found->lines && (marked || hunt->line_matched))
         hold_lines(hunt, at, blocks, masks);
 }
