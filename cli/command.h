@@ -18,6 +18,7 @@
     X(watch)            \
     X(cache)            \
     X(count)            \
+    X(find)             \
     X(hash)             \
     X(stat)             \
     X(maps)             \

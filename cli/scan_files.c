@@ -44,6 +44,7 @@ struct scan_batch {
 struct lane {
     struct verso_scan *scan;
     void *state;
+    uint64_t seen_bytes; /* of the running file, already in run.passed_bytes */
 };
 
 static struct {
@@ -239,6 +240,20 @@ void scan_trouble_error(struct scan_file *file, int code)
 
 /* ---- One file ---- */
 
+/* From the thread that runs the scan; anything but 0 ends it. */
+static int on_progress(const struct verso_scan_progress *progress, void *arg)
+{
+    struct lane *lane = arg;
+    uint64_t done;
+
+    done = atomic_fetch_add(&run.passed_bytes, progress->done_bytes - lane->seen_bytes);
+    done += progress->done_bytes - lane->seen_bytes;
+    lane->seen_bytes = progress->done_bytes;
+    if (!run.pooled)
+        progress_step(&run.progress, done);
+    return scan_is_stopped();
+}
+
 static int lane_open(struct lane *lane, unsigned thread_count)
 {
     struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
@@ -248,6 +263,8 @@ static int lane_open(struct lane *lane, unsigned thread_count)
         return 0;
     options.thread_count = thread_count;
     options.method = scan_request.method;
+    options.progress = on_progress;
+    options.progress_arg = lane;
     lane->state = memset(allocate(NULL, 1, run.job->state_bytes), 0, run.job->state_bytes);
     r = verso_scan_open(&options, &lane->scan);
     return r < 0 ? r : run.job->prepare(lane->scan, lane->state);
@@ -312,17 +329,13 @@ int scan_run(struct verso_scan *scan, int fd, struct scan_file *file)
 
 static void finish(struct scan_file *file, struct lane *lane, int r)
 {
-    uint64_t done;
-
     if (r < 0 && r != VERSO_E_CANCELLED && !interrupted())
         scan_trouble_error(file, r);
     if (!file->is_open)
         return;
     file->is_partial = file->result.is_partial;
     run.job->finish(lane->scan, file, lane->state);
-    done = atomic_fetch_add(&run.passed_bytes, file->result.bytes) + file->result.bytes;
-    if (!run.pooled)
-        progress_step(&run.progress, done);
+    atomic_fetch_add(&run.passed_bytes, file->result.bytes - lane->seen_bytes);
 }
 
 static void pass_open(struct scan_batch *batch, struct scan_file *file, int fd, struct lane *small)
@@ -340,6 +353,7 @@ static void pass_open(struct scan_batch *batch, struct scan_file *file, int fd, 
         scan_stop();
         return;
     }
+    lane->seen_bytes = 0;
     r = run.job->run ? run.job->run(lane->scan, fd, file, lane->state) : scan_run(lane->scan, fd, file);
     finish(file, lane, r);
 }
@@ -503,8 +517,6 @@ int scan_files(const struct scan_job *job, const struct scan_names *names)
     unsigned threads = threads_wanted(names);
     uint64_t start_ns = now_ns();
 
-    signal(SIGINT, SIG_DFL); /* for a scan can't be left in the middle */
-    signal(SIGTERM, SIG_DFL);
     run.job = job;
     run.names = names;
     run.pooled = threads > 1;
