@@ -159,7 +159,7 @@ static void bench_start_up(void)
 
     small_beside("count lines, one file of 100 bytes", COMMAND(answer_first, "verso", "count", tiny),
                  COMMAND(answer_first, "wc", "-l", tiny));
-    small_beside("hash, one file of 100 bytes", COMMAND(answer_digest, "verso", "hash", tiny),
+    small_beside("hash, one file of 100 bytes", COMMAND(answer_digest, "verso", "hash", "-H3", tiny),
                  COMMAND(answer_digest, "xxhsum", "-q", "-H3", tiny));
     small_beside("find, one file of 100 bytes", COMMAND(answer_first, "verso", "find", "-c", files_frequent_word, tiny),
                  COMMAND(answer_first, "grep", "-cF", files_frequent_word, tiny));
@@ -171,7 +171,7 @@ static void bench_hash(void)
 {
     struct command_row row = {
         .name = "hash XXH3, warm",
-        .verso = COMMAND(answer_digest, "verso", "hash", text),
+        .verso = COMMAND(answer_digest, "verso", "hash", "-H3", text),
         .peer = COMMAND(answer_digest, "xxhsum", "-q", "-H3", text),
         .peer_name = "xxhsum -H3",
         .bytes = (double)text_bytes,
@@ -180,7 +180,7 @@ static void bench_hash(void)
 
     commands_compare(&row);
     row.name = "hash XXH128, warm";
-    row.verso = COMMAND(answer_digest, "verso", "hash", "--algorithm=xxh128", text);
+    row.verso = COMMAND(answer_digest, "verso", "hash", "-H2", text);
     row.peer = COMMAND(answer_digest, "xxhsum", "-q", "-H2", text);
     row.peer_name = "xxhsum -H2";
     commands_compare(&row);
@@ -262,7 +262,8 @@ static void bench_peak(void)
     peak_beside("peak RSS, count", COMMAND(NULL, "verso", "count", text), COMMAND(NULL, "wc", "-l", text));
     peak_beside("peak RSS, count", COMMAND(NULL, "verso", "count", text), COMMAND(NULL, "rg", "-cv", NOWHERE, text));
     peak_beside("peak RSS, words", COMMAND(NULL, "verso", "count", "-w", text), COMMAND(NULL, "wc", "-l", text));
-    peak_beside("peak RSS, hash", COMMAND(NULL, "verso", "hash", text), COMMAND(NULL, "xxhsum", "-q", "-H3", text));
+    peak_beside("peak RSS, hash", COMMAND(NULL, "verso", "hash", "-H3", text),
+                COMMAND(NULL, "xxhsum", "-q", "-H3", text));
     peak_beside("peak RSS, find", COMMAND(NULL, "verso", "find", "-c", "-e", files_rare_word, text),
                 COMMAND(NULL, "rg", "-cF", files_rare_word, text));
 }
@@ -287,9 +288,11 @@ int main(int count, char **arguments)
     bench_find();
     bench_peak();
     still_warm("large folios");
-    warm("base pages", files_cache_base);
-    count_beside_all("count lines, base pages");
-    still_warm("base pages");
+    if (bench_wanted("count lines, base pages")) {
+        warm("base pages", files_cache_base);
+        count_beside_all("count lines, base pages");
+        still_warm("base pages");
+    }
     bench_cold();
     bench_little_memory();
     bench_small_files();

@@ -48,14 +48,18 @@ const char *commands_verso(void)
     return access(path, X_OK) == 0 ? path : NULL;
 }
 
+/* The help lists each in a line of its own. */
 bool commands_verso_has(const char *subcommand)
 {
-    char text[1];
+    static char help[16384];
+    char line[64];
 
     if (!commands_verso())
         return false;
-    return bench_command((const char *const[]){ commands_verso(), subcommand, "--help", NULL }, text, sizeof(text)) ==
-           0;
+    if (!*help)
+        (void)bench_command(ARGUMENTS(commands_verso(), "--help"), help, sizeof(help));
+    (void)snprintf(line, sizeof(line), "\n  %s ", subcommand);
+    return strstr(help, line) != NULL;
 }
 
 /* ---- Running ---- */
