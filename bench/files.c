@@ -207,7 +207,8 @@ static void write_small(const char *path, const char *data, size_t bytes)
 
     if (fd < 0)
         die(path);
-    write_all(fd, data, bytes, path);
+    write_all(fd, data, bytes - 1, path);
+    write_all(fd, "\n", 1, path);
     if (close(fd) < 0)
         die(path);
 }

@@ -29,7 +29,7 @@ uint64_t files_scaled_bytes(uint64_t wanted_bytes, unsigned copies);
  * in every page. */
 char *files_text(const char *name, uint64_t bytes, unsigned variant);
 
-/* A folder of @count such files, a hundred in a folder each. */
+/* A folder of @count such files, a hundred in a folder each. Each ends with a newline. */
 char *files_tree(const char *name, unsigned count, size_t bytes_each);
 
 /* The names of all files of a tree, each with a NUL behind. */
