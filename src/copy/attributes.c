@@ -8,7 +8,8 @@
  *      permissions    open the file to others: all that could narrow it has been done
  *      times          last, as all the others change them
  *
- * What can't be had is no failure but noted; and nobody gets more for it.
+ * What can't be had is no failure but noted; and nobody gets more for it. What is there already is left: each of these
+ * calls is a transaction of the file system, which a tree of small files would feel.
  */
 #include "copy/copy.h"
 
@@ -23,6 +24,7 @@ struct attributes {
     int source;
     int target;
     const struct verso__os_file_info *info; /* the source's */
+    struct verso__os_file_info now;         /* the target's */
     unsigned flags;
     unsigned lost;
     const char *step; /* that failed */
@@ -51,13 +53,21 @@ static int settle(struct attributes *copy, int r, unsigned flag, const char *ste
 /* Group alone is often allowed where the owner is not. */
 static int give_owner(struct attributes *copy)
 {
-    int r = verso__os_set_owner(copy->target, copy->info->user, copy->info->group);
+    int r;
 
+    if (copy->now.user == copy->info->user && copy->now.group == copy->info->group)
+        return 0;
+    r = verso__os_set_owner(copy->target, copy->info->user, copy->info->group);
     if (r < 0 && is_not_to_be_had(r)) {
         copy->lost |= VERSO_COPY_OWNER;
         r = verso__os_set_owner(copy->target, UINT32_MAX, copy->info->group);
     }
-    return settle(copy, r, VERSO_COPY_OWNER, "chown");
+    r = settle(copy, r, VERSO_COPY_OWNER, "chown");
+    if (r == 0) {
+        r = verso__os_file_info(copy->target, &copy->now);
+        copy->step = "stat";
+    }
+    return r;
 }
 
 /* ---- Extended attributes ---- */
@@ -154,58 +164,58 @@ static int give_extended(struct attributes *copy, bool *has_list)
 /* ---- Permissions ---- */
 
 /* Set-id bits lend the owner's power, and the group's: only if they are who they were. */
-static int mode_to_give(struct attributes *copy, unsigned *out_mode)
+static unsigned mode_to_give(struct attributes *copy)
 {
     const unsigned set_id = 06000;
-    struct verso__os_file_info now;
     unsigned mode = copy->info->mode;
-    int r;
 
-    if (mode & set_id) {
-        r = verso__os_file_info(copy->target, &now);
-        if (r < 0)
-            return r;
-        if (now.user != copy->info->user || now.group != copy->info->group) {
-            mode &= ~set_id;
-            copy->lost |= VERSO_COPY_MODE;
-        }
+    if ((mode & set_id) && (copy->now.user != copy->info->user || copy->now.group != copy->info->group)) {
+        mode &= ~set_id;
+        copy->lost |= VERSO_COPY_MODE;
     }
-    *out_mode = mode;
-    return 0;
+    return mode;
+}
+
+/* A list that the directory gave the new file. */
+static int take_list(struct attributes *copy)
+{
+    size_t bytes;
+    int r = verso__os_attribute_get(copy->target, ACCESS_LIST, NULL, 0, &bytes);
+
+    if (r == 0)
+        r = verso__os_attribute_remove(copy->target, ACCESS_LIST);
+    if (r == -ENODATA || r == -EOPNOTSUPP)
+        return 0;
+    return settle(copy, r, VERSO_COPY_MODE, "removexattr");
 }
 
 /*
  * With a list, the group's permissions are the most that anybody named in the list gets: where the list could not be
- * had, the group gets what others have. A list that the directory gave the new file goes, if the source has none.
+ * had, the group gets what others have.
  */
 static int give_mode(struct attributes *copy, bool has_list)
 {
-    unsigned mode;
-    int r = mode_to_give(copy, &mode);
+    unsigned mode = mode_to_give(copy);
+    int r = has_list ? 0 : take_list(copy);
 
     if (r < 0)
-        return settle(copy, r, 0, "stat");
+        return r;
     if (has_list && (copy->lost & VERSO_COPY_MODE))
-        mode = (mode & ~070U) | (mode & 070 & (mode << 3));
-    if (!has_list) {
-        r = verso__os_attribute_remove(copy->target, ACCESS_LIST);
-        if (r < 0 && r != -ENODATA && r != -EOPNOTSUPP)
-            r = settle(copy, r, VERSO_COPY_MODE, "removexattr");
-        else
-            r = 0;
-    }
-    if (r == 0)
-        r = settle(copy, verso__os_set_mode(copy->target, mode), VERSO_COPY_MODE, "chmod");
-    return r;
+        mode = verso__copy_mode_for_all(mode);
+    if (!has_list && copy->now.mode == mode)
+        return 0;
+    return settle(copy, verso__os_set_mode(copy->target, mode), VERSO_COPY_MODE, "chmod");
 }
 
 int verso__copy_attributes(int source, const struct verso__os_file_info *info, int target, unsigned flags,
                            unsigned *lost, const char **out_step)
 {
-    struct attributes copy = { source, target, info, flags, 0, "" };
+    struct attributes copy = { .source = source, .target = target, .info = info, .flags = flags, .step = "stat" };
     bool is_link = info->kind == VERSO__OS_FILE_LINK, has_list = false;
-    int r = flags & VERSO_COPY_OWNER ? give_owner(&copy) : 0;
+    int r = verso__os_file_info(target, &copy.now);
 
+    if (r == 0 && flags & VERSO_COPY_OWNER)
+        r = give_owner(&copy);
     if (r == 0 && flags & (VERSO_COPY_XATTRS | VERSO_COPY_MODE))
         r = give_extended(&copy, &has_list);
     if (r == 0 && flags & VERSO_COPY_MODE && !is_link) /* links have none */

@@ -226,6 +226,12 @@ int verso__copy_settle(struct verso__copy *copy);
 /* After the name was given. */
 int verso__copy_sync_name(struct verso__copy *copy);
 
+/* Where it is not sure that the group is the one meant: it gets no more than others. */
+static inline unsigned verso__copy_mode_for_all(unsigned mode)
+{
+    return (mode & ~070U) | (mode & 070 & (mode << 3));
+}
+
 /* -errno for what is no mere "not to be had"; that goes into *lost. */
 int verso__copy_attributes(int source, const struct verso__os_file_info *info, int target, unsigned flags,
                            unsigned *lost, const char **out_step);

@@ -41,7 +41,7 @@ static int keep_permissions(struct verso__copy *copy)
     if (r == 0 && (now.user != old->user || now.group != old->group) &&
         verso__os_set_owner(copy->target.fd, old->user, old->group) < 0 && now.group != old->group &&
         verso__os_set_owner(copy->target.fd, UINT32_MAX, old->group) < 0)
-        mode = (mode & 0707) | (mode & 070 & (mode << 3));
+        mode = verso__copy_mode_for_all(mode);
     if (r == 0)
         r = verso__os_set_mode(copy->target.fd, mode);
     return r < 0 ? verso__copy_fail_target(copy, r, "chmod", VERSO_OFFSET_NONE) : 0;

@@ -6,8 +6,9 @@
  *                              "a/b/.file.verso-copy-4f21ab"      file that it is to replace
  *
  * Nobody shall be able to read the copy before it is whole who could not read it in the end. So a new file is made with
- * the permissions that it will have, of which the kernel takes away what umask or the directory's list says; all others
- * are made 0600, and opened up when they are done (settle.c).
+ * the permissions that it will have, of which the kernel takes away what umask or the directory's list says; with
+ * VERSO_COPY_MODE, when its group may not be its last, with what others have of them; one that replaces another 0600.
+ * Opened up it is when it is done (settle.c).
  */
 #include "copy/copy.h"
 
@@ -184,10 +185,14 @@ static bool is_worth_a_journal(const struct verso__copy *copy)
 static int open_temporary(struct verso__copy *copy)
 {
     bool is_new = copy->target.info.kind == 0 || copy->target.info.kind == VERSO__OS_FILE_LINK;
-    unsigned mode = is_new && !verso__copy_wants(copy, VERSO_COPY_MODE) ? permissions_of_new(copy) : 0600;
+    unsigned mode = 0600;
     int r;
 
     copy->target.has_offsets = true;
+    if (verso__copy_wants(copy, VERSO_COPY_MODE))
+        mode = verso__copy_mode_for_all(permissions_of_new(copy));
+    else if (is_new)
+        mode = permissions_of_new(copy);
     if (is_worth_a_journal(copy))
         return verso__copy_journal_open(copy, mode);
     r = make_temporary(copy, mode);

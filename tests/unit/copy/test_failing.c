@@ -134,16 +134,19 @@ static void test_attributes_that_cannot_be_had(void **state)
     struct verso_copy_options options = with_flags(VERSO_COPY_ARCHIVE);
 
     (void)state;
-    assert_int_equal(chmod(source, 0755), 0);
+    assert_int_equal(chmod(source, 0751), 0);
+    if (support_is_root())
+        assert_int_equal(chown(source, 12345, 12345), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct verso_copy_report report;
 
+        if (cases[i].lost == VERSO_COPY_OWNER && !support_is_root())
+            continue; /* who owns the source owns the copy */
         fake_fail_call(cases[i].call, -EPERM, UINT_MAX);
         report = copied(source, target, &options);
         fake_reset();
         assert_int_equal(report.lost, cases[i].lost);
-        if (cases[i].lost == VERSO_COPY_MODE)
-            assert_int_equal(status_of(target).st_mode & 0777, 0600);
+        assert_int_equal(status_of(target).st_mode & 07777 & ~0751U, 0);
         assert_int_equal(unlink(target), 0);
     }
 }
