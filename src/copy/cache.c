@@ -64,6 +64,7 @@ static int look_before(struct verso__copy_resident *resident, int fd, uint64_t b
     unsigned char *states;
     int r = 0;
 
+    resident->keeps_all = true; /* until it is known better */
     resident->pages = bytes / page + (bytes % page != 0);
     resident->bits = calloc(1, (size_t)(resident->pages / 8 + 1));
     states = malloc((size_t)(LOOK_BYTES / page));

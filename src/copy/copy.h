@@ -223,6 +223,9 @@ int verso__copy_passed(struct verso__copy *copy, uint64_t at);
 /* When the content is there: has the source changed; attributes; verified; on stable storage. */
 int verso__copy_settle(struct verso__copy *copy);
 
+/* Waits until the target's content is on stable storage; all of the file unless @data_only. */
+int verso__copy_sync(struct verso__copy *copy, bool data_only);
+
 /* After the name was given. */
 int verso__copy_sync_name(struct verso__copy *copy);
 

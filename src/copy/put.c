@@ -193,24 +193,33 @@ static int put_hole_over(struct verso__copy *copy, uint64_t offset, uint64_t end
     return r;
 }
 
+/* Where the target's next data begins and ends, from @offset on; what can't be told is data. */
+static void next_data(const struct verso__copy *copy, uint64_t offset, uint64_t end, uint64_t *out_begin,
+                      uint64_t *out_end)
+{
+    uint64_t data, hole;
+    int r = verso__os_next_data(copy->target.fd, offset, &data);
+
+    if (r < 0)
+        data = r == -ENXIO ? end : offset;
+    *out_begin = verso__min_u64(data, end);
+    *out_end = end;
+    if (*out_begin < end && verso__os_next_hole(copy->target.fd, *out_begin, &hole) == 0 && hole > *out_begin)
+        *out_end = verso__min_u64(hole, end);
+}
+
 int verso__copy_put_hole(struct verso__copy *copy, uint64_t offset, uint64_t end)
 {
-    uint64_t old = copy->target.old_bytes, data, next;
+    uint64_t begin, stop;
     int r = 0;
 
-    while (r == 0 && offset < end && offset < old && !verso__copy_wants(copy, VERSO_COPY_DENSE)) {
-        r = verso__os_next_data(copy->target.fd, offset, &data);
-        if (r < 0)
-            data = r == -ENXIO ? end : offset; /* nothing but a hole; or they can't be seen */
-        r = 0;
-        next = verso__min_u64(data, end);
-        copy->report.hole_bytes += next - offset;
-        offset = next;
-        if (offset == end || verso__os_next_hole(copy->target.fd, offset, &next) < 0 || next <= offset)
-            next = end;
-        next = verso__min_u64(next, end);
-        r = offset < next ? put_hole_over(copy, offset, next) : 0;
-        offset = next;
+    while (r == 0 && offset < verso__min_u64(end, copy->target.old_bytes) &&
+           !verso__copy_wants(copy, VERSO_COPY_DENSE)) {
+        next_data(copy, offset, end, &begin, &stop);
+        copy->report.hole_bytes += begin - offset;
+        if (begin < stop)
+            r = put_hole_over(copy, begin, stop);
+        offset = stop;
     }
     return r == 0 && offset < end ? put_hole_over(copy, offset, end) : r;
 }

@@ -6,7 +6,12 @@
  */
 #include "copy/copy.h"
 
+#include "base/sums.h"
+
 #include <errno.h>
+
+/* Written back between two words of progress: a moment of a disk. */
+#define WRITE_BACK_BYTES ((uint64_t)32 << 20)
 
 /* A size or a time that differs. Files of /proc and devices change as they please. */
 static int check_source(struct verso__copy *copy)
@@ -60,19 +65,30 @@ static int give_attributes(struct verso__copy *copy)
     return r < 0 ? verso__copy_fail_target(copy, r, step, VERSO_OFFSET_NONE) : 0;
 }
 
-/* What has no storage of its own is as durable as it gets. */
-static int put_on_disk(struct verso__copy *copy)
+/* Piece by piece first where somebody waits to be told: a call that syncs tells nothing until it is over. */
+static int write_back(struct verso__copy *copy)
 {
-    int r;
+    int r = verso__copy_tell(copy, VERSO_COPY_SYNCING, 0, copy->end, true);
 
-    if (!verso__copy_wants(copy, VERSO_COPY_DURABLE) || !copy->target.has_offsets)
-        return 0;
-    r = verso__copy_tell(copy, VERSO_COPY_SYNCING, 0, copy->end, true);
+    for (uint64_t at = 0; r == 0 && copy->options.progress && at < copy->end; at += WRITE_BACK_BYTES) {
+        uint64_t end = verso__min_u64(copy->end, at + WRITE_BACK_BYTES);
+
+        if (verso__os_write_back(copy->target.fd, at, end - at) < 0)
+            break; /* what is wrong the sync tells */
+        r = verso__copy_tell(copy, VERSO_COPY_SYNCING, end, copy->end, false);
+    }
+    return r;
+}
+
+int verso__copy_sync(struct verso__copy *copy, bool data_only)
+{
+    int r = write_back(copy);
+
     if (r < 0)
         return r;
-    r = verso__os_sync_full(copy->target.fd);
+    r = data_only ? verso__os_sync_data(copy->target.fd) : verso__os_sync_full(copy->target.fd);
     if (r < 0)
-        return verso__copy_fail_target(copy, r, "fsync", VERSO_OFFSET_NONE);
+        return verso__copy_fail_target(copy, r, data_only ? "fdatasync" : "fsync", VERSO_OFFSET_NONE);
     return verso__copy_tell(copy, VERSO_COPY_SYNCING, copy->end, copy->end, true);
 }
 
@@ -84,7 +100,9 @@ int verso__copy_settle(struct verso__copy *copy)
         r = verso__copy_verify(copy);
     if (r == 0)
         r = give_attributes(copy);
-    return r == 0 ? put_on_disk(copy) : r;
+    if (r == 0 && verso__copy_wants(copy, VERSO_COPY_DURABLE) && copy->target.has_offsets)
+        r = verso__copy_sync(copy, false);
+    return r;
 }
 
 int verso__copy_sync_name(struct verso__copy *copy)

@@ -11,12 +11,35 @@
 #include <stdlib.h>
 
 #define CALL_BYTES ((size_t)1 << 20)
+#define WAIT_MS 500
 
 static int told(struct verso__copy *copy, uint64_t *at, size_t done)
 {
     *at += done;
     copy->target.stored_bytes = *at;
     return verso__copy_passed(copy, *at);
+}
+
+/*
+ * A pipe may have nothing for a long time. Whoever wants to be told is told meanwhile, so that he can end it; a signal
+ * that comes is no error, but what he may want to know of at once.
+ */
+static int wait(struct verso__copy *copy, uint64_t at)
+{
+    int r = -EINTR;
+
+    if (!copy->options.progress || copy->source.info.kind == VERSO__OS_FILE_REGULAR)
+        return 0;
+    while (r == -EINTR || r == -ETIMEDOUT) {
+        r = verso__os_wait_readable(copy->source.fd, WAIT_MS);
+        if (r == -EINTR || r == -ETIMEDOUT) {
+            int told = verso__copy_tell(copy, VERSO_COPY_COPYING, at, 0, true);
+
+            if (told < 0)
+                return told;
+        }
+    }
+    return 0; /* what can't be waited for is read, and that tells what is wrong */
 }
 
 /* The target's place for the kernel's calls: of its own for files, which a pipe has not. */
@@ -41,6 +64,9 @@ static int pass_all(struct verso__copy *copy, uint64_t *at)
     int r = 0;
 
     while (r == 0) {
+        r = wait(copy, *at);
+        if (r < 0)
+            return r;
         r = pass_on(copy, *at, &done);
         if (r < 0 && (r == -EINVAL || r == -ENOSYS || r == -EOPNOTSUPP))
             return 0;
@@ -85,6 +111,9 @@ static int copy_all(struct verso__copy *copy, uint64_t *at)
         return verso__copy_fail_source(copy, -ENOMEM, "malloc", VERSO_OFFSET_NONE);
     copy->method = VERSO_COPY_METHOD_READ;
     while (r == 0 && done > 0) {
+        r = wait(copy, *at);
+        if (r < 0)
+            break;
         r = read_more(copy, *at, buffer, &done);
         if (r < 0)
             (void)verso__copy_fail_source(copy, r, "read", *at);

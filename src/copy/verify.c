@@ -56,10 +56,10 @@ static bool is_cached(int fd, uint64_t end)
 /* Away with what is cached; what is dirty can't go, so it is written first. */
 static int write_and_drop(struct verso__copy *copy, bool *out_gone)
 {
-    int r = verso__os_sync_data(copy->target.fd);
+    int r = verso__copy_sync(copy, true);
 
     if (r < 0)
-        return verso__copy_fail_target(copy, r, "fdatasync", VERSO_OFFSET_NONE);
+        return r;
     (void)verso__os_cache_drop(copy->target.fd, 0, 0); /* whether it was taken is asked next */
     *out_gone = !is_cached(copy->target.fd, copy->end);
     return 0;

@@ -14,6 +14,7 @@
 #include <verso/guard.h>
 
 #define BYTES ((uint64_t)300000)
+#define LONG_BYTES ((uint64_t)1200000) /* worth a journal */
 #define OLD_BYTES 1000
 
 static uint64_t bytes_of(const char *path)
@@ -97,6 +98,34 @@ static void with_attributes(void)
     copy_as(&options);
 }
 
+static void leaving_no_trace(void)
+{
+    struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
+
+    options.cache = VERSO_COPY_CACHE_NEUTRAL;
+    copy_as(&options);
+}
+
+/* What is left after a failure is what the next try goes on with. */
+static void resuming(void)
+{
+    const char *source = support_file("long", LONG_BYTES), *target = support_path("resumed");
+    struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
+    struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+
+    options.flags = VERSO_COPY_RESUME;
+    options.reflink = VERSO_COPY_REFLINK_NEVER;
+    options.digest = VERSO_DIGEST_XXH3_64;
+    (void)remove(target);
+    attempt(verso_copy_file(source, target, &options, &report)) assert_true(bytes_of(target) == UINT64_MAX);
+    assert_true(bytes_of(target) == LONG_BYTES);
+    if (torture_refusals() == 0)
+        assert_nothing_left();
+    else /* a name that could not be taken away is no failure of the copy */
+        (void)remove(support_path(".resumed.verso-journal"));
+    assert_nothing_left();
+}
+
 /* The guard is none of what is tried here. */
 static void in_place_by_delta(void)
 {
@@ -152,6 +181,18 @@ static void test_with_attributes(void **state)
     torture(with_attributes);
 }
 
+static void test_leaving_no_trace(void **state)
+{
+    (void)state;
+    torture(leaving_no_trace);
+}
+
+static void test_resuming(void **state)
+{
+    (void)state;
+    torture(resuming);
+}
+
 static void test_in_place_by_delta(void **state)
 {
     (void)state;
@@ -167,8 +208,9 @@ static void test_attributes_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        torture_test(test_plainly),         torture_test(test_by_reading),        torture_test(test_durably_verified),
-        torture_test(test_with_attributes), torture_test(test_in_place_by_delta), torture_test(test_attributes_alone),
+        torture_test(test_plainly),          torture_test(test_by_reading),        torture_test(test_durably_verified),
+        torture_test(test_with_attributes),  torture_test(test_in_place_by_delta), torture_test(test_attributes_alone),
+        torture_test(test_leaving_no_trace), torture_test(test_resuming),
     };
 
     return run_test_list(list);

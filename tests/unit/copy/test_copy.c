@@ -2,6 +2,8 @@
 /* copy - every way gives the same bytes; nothing half is ever seen; what can't be is refused. */
 #include "copying.h"
 
+#include <limits.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
 static const unsigned methods[] = { VERSO_COPY_METHOD_AUTO, VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_SPLICE,
@@ -145,6 +147,97 @@ static void test_a_file_onto_itself(void **state)
     assert_int_equal(status_of(source).st_size, 100);
 }
 
+/* ---- Names ---- */
+
+static void test_names_of_any_kind(void **state)
+{
+    char longest[256];
+    const char *names[] = { "a\nb", " ", "\xff\xfe", "-", "..x", longest };
+
+    (void)state;
+    memset(longest, 'n', 255);
+    longest[255] = '\0';
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct verso_copy_options options = with_flags(VERSO_COPY_RESUME);
+        const char *source = support_file("source", 2000000), *target = support_path(names[i]);
+
+        (void)copied(source, target, NULL);
+        (void)copied(source, target, &options);
+        assert_int_equal(name_count(), 2);
+        assert_int_equal(unlink(target), 0);
+    }
+}
+
+static void test_names_relative_to_directories(void **state)
+{
+    int from, to;
+
+    (void)state;
+    assert_int_equal(mkdir(support_path("from"), 0700), 0);
+    assert_int_equal(mkdir(support_path("to"), 0700), 0);
+    (void)support_file("from/source", 70000);
+    from = open(support_path("from"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    to = open(support_path("to"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(from >= 0 && to >= 0);
+    assert_ok(verso_copy_file_at(from, "source", to, "target", NULL, NULL));
+    assert_same_content(support_path("from/source"), support_path("to/target"));
+    assert_int_equal(symlink("../from/new", support_path("to/link")), 0);
+    assert_ok(verso_copy_file_at(from, "source", to, "link", NULL, NULL)); /* from where the link lies */
+    assert_same_content(support_path("from/source"), support_path("from/new"));
+    close(from);
+    close(to);
+}
+
+/* ---- Several at once ---- */
+
+#define COPIERS 4
+#define ROUNDS 30
+
+struct copier {
+    char source[PATH_MAX];
+    char target[PATH_MAX];
+};
+
+static void *copy_again_and_again(void *arg)
+{
+    struct copier *copier = arg;
+
+    for (int i = 0; i < ROUNDS; i++)
+        if (verso_copy_file(copier->source, copier->target, NULL, NULL) < 0)
+            return copier;
+    return NULL;
+}
+
+/* Whoever is last wins, and wins whole. */
+static void test_many_onto_one(void **state)
+{
+    struct copier copiers[COPIERS];
+    pthread_t threads[COPIERS];
+    void *failed;
+    bool found = false;
+
+    (void)state;
+    for (unsigned i = 0; i < COPIERS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "source%u", i);
+        (void)snprintf(copiers[i].source, PATH_MAX, "%s", support_file(name, 100000 * (i + 1)));
+        (void)snprintf(copiers[i].target, PATH_MAX, "%s", support_path("target"));
+        assert_int_equal(pthread_create(&threads[i], NULL, copy_again_and_again, &copiers[i]), 0);
+    }
+    for (unsigned i = 0; i < COPIERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    for (unsigned i = 0; i < COPIERS; i++)
+        if (status_of(copiers[i].source).st_size == status_of(copiers[i].target).st_size) {
+            found = true;
+            assert_same_content(copiers[i].source, copiers[i].target);
+        }
+    assert_true(found);
+    assert_int_equal(name_count(), COPIERS + 1);
+}
+
 /* ---- What can't be ---- */
 
 static void test_directories_and_missing_names(void **state)
@@ -286,6 +379,33 @@ static void test_through_a_fifo(void **state)
     }
 }
 
+static int give_up(const struct verso_copy_progress *progress, void *arg)
+{
+    unsigned *calls = arg;
+
+    (void)progress;
+    return ++*calls == 3;
+}
+
+/* A pipe whose writer says nothing: whoever is told meanwhile can end it. */
+static void test_a_silent_pipe_can_be_left(void **state)
+{
+    const char *fifo = support_path("fifo"), *target = support_path("target");
+    struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
+    unsigned calls = 0;
+    int writer;
+
+    (void)state;
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    writer = open(fifo, O_RDWR | O_CLOEXEC);
+    assert_true(writer >= 0);
+    options.progress = give_up;
+    options.progress_arg = &calls;
+    assert_fails(verso_copy_file(fifo, target, &options, NULL), VERSO_E_CANCELLED);
+    assert_int_equal(name_count(), 1);
+    close(writer);
+}
+
 /* ---- Progress ---- */
 
 struct watched {
@@ -339,12 +459,16 @@ int main(void)
         fresh_test(test_a_loop_of_links),
         fresh_test(test_a_source_that_is_a_link),
         fresh_test(test_a_file_onto_itself),
+        fresh_test(test_names_of_any_kind),
+        fresh_test(test_names_relative_to_directories),
+        fresh_test(test_many_onto_one),
         fresh_test(test_directories_and_missing_names),
         fresh_test(test_a_device_is_not_replaced),
         fresh_test(test_options_that_contradict),
         fresh_test(test_permissions_of_new_and_replaced),
         fresh_test(test_a_file_that_claims_to_be_empty),
         fresh_test(test_through_a_fifo),
+        fresh_test(test_a_silent_pipe_can_be_left),
         fresh_test(test_progress_and_cancel),
     };
 

@@ -6,6 +6,8 @@
 #include "os/fake/fake.h"
 
 #include <limits.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #define BYTES ((uint64_t)3 << 20)
 
@@ -49,6 +51,8 @@ static void test_refusals_of_the_kernel(void **state)
         { "sync_full", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_DURABLE, "fsync" },
         { "sync_data", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_VERIFY, "fdatasync" },
         { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "rename" },
+        { "open_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "open" },
+        { "path_info_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "stat" },
     };
     const char *source = support_file("source", BYTES), *target = support_path("target");
     size_t before = name_count();
@@ -118,6 +122,36 @@ static void test_short_transfers(void **state)
     }
 }
 
+/* The limit of a file's size is told, and not by the signal that kills. */
+static int copy_past_the_limit(void *arg)
+{
+    const unsigned methods[] = { VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_MAPPED, VERSO_COPY_METHOD_READ };
+    const struct rlimit limit = { 100000, 100000 };
+
+    (void)arg;
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 1;
+    for (size_t i = 0; i < 3; i++) {
+        struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
+
+        options.method = methods[i];
+        if (verso_copy_file(support_path("source"), support_path("target"), &options, NULL) != -EFBIG)
+            return 2;
+    }
+    return 0;
+}
+
+static void test_the_limit_of_a_size(void **state)
+{
+    int status;
+
+    (void)state;
+    (void)support_file("source", BYTES);
+    status = support_child(copy_past_the_limit, NULL);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Attributes that can't be had are told, and don't fail the copy; and nobody gets more for it. */
 static void test_attributes_that_cannot_be_had(void **state)
 {
@@ -154,11 +188,9 @@ static void test_attributes_that_cannot_be_had(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        fresh_test(test_a_full_disk),
-        fresh_test(test_refusals_of_the_kernel),
-        fresh_test(test_short_transfers),
-        fresh_test(test_what_is_missing_is_done_otherwise),
-        fresh_test(test_attributes_that_cannot_be_had),
+        fresh_test(test_a_full_disk),         fresh_test(test_refusals_of_the_kernel),
+        fresh_test(test_short_transfers),     fresh_test(test_what_is_missing_is_done_otherwise),
+        fresh_test(test_the_limit_of_a_size), fresh_test(test_attributes_that_cannot_be_had),
     };
 
     return run_test_list(list);
