@@ -38,6 +38,10 @@ void cache_gather_clear(struct cache_gather *gather)
         for (size_t j = 0; j < worker->map_count; j++)
             verso_map_close(worker->maps[j]);
         free(worker->maps);
+        for (size_t j = 0; j < worker->row_count; j++) {
+            free(worker->rows[j].path);
+            free(worker->rows[j].bar);
+        }
         free(worker->rows);
         free(worker->sums);
     }

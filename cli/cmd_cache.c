@@ -159,7 +159,7 @@ static void measure(struct cache_gather *gather, const struct walk_names *names)
     progress_start(&gather->progress, cache_request.action == CACHE_LOCK ? "locking" : "reading", total, true);
 }
 
-/* All rows of all workers in one array; the rows themselves move. */
+/* All rows of all workers in one array; the rows themselves move, with what they hold. */
 static struct cache_row *collect_files(struct cache_gather *gather, size_t *out_count)
 {
     struct cache_row *rows;
@@ -173,6 +173,7 @@ static struct cache_row *collect_files(struct cache_gather *gather, size_t *out_
         count -= gather->workers[i].row_count;
         if (gather->workers[i].row_count)
             memcpy(rows + count, gather->workers[i].rows, gather->workers[i].row_count * sizeof(*rows));
+        gather->workers[i].row_count = 0;
     }
     return rows;
 }

@@ -95,11 +95,8 @@ char *copy_of(const char *text)
 char *name_shown(const char *name)
 {
     size_t bytes = verso_name_escape(name, NULL, 0) + 1;
-    char *text;
+    char *text = allocate(NULL, bytes, 1);
 
-    if (!*name)
-        return copy_of("''");
-    text = allocate(NULL, bytes, 1);
     verso_name_escape(name, text, bytes);
     return text;
 }

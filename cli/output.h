@@ -22,8 +22,7 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The name of the running command, for messages ("cache"); set by main. */
 void output_command_set(const char *name);
 
-/* A file name as one printable line: bytes that are not printable UTF-8 come as \xNN, no name at all as ''. Caller
- * frees; never NULL. */
+/* A file name as one printable line: bytes that are not printable UTF-8 come as \xNN. Caller frees; never NULL. */
 char *name_shown(const char *name);
 
 /* A file name for JSON: UTF-8 as it is; with other bytes in it, these and backslashes as \xNN, and beside it

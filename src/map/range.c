@@ -21,17 +21,18 @@ int verso__map_pages_of(const struct verso_map *map, uint64_t offset_bytes, uint
                         void **out_address, size_t *out_bytes)
 {
     uint64_t page = map->granule_bytes;
+    uint64_t all = map->length_bytes; /* once: another thread may be resizing what comes after the range */
     uint64_t length, start, end;
 
-    if (!verso__within(offset_bytes, length_bytes, map->length_bytes))
+    if (!verso__within(offset_bytes, length_bytes, all))
         return VERSO_E_RANGE;
-    length = length_bytes ? length_bytes : map->length_bytes - offset_bytes;
+    length = length_bytes ? length_bytes : all - offset_bytes;
     start = map->lead_bytes + offset_bytes;
     end = start + length;
     if (offset_bytes == 0)
         start = 0;
-    if (offset_bytes + length == map->length_bytes)
-        end = map->mapped_bytes;
+    if (offset_bytes + length == all) /* nobody else's bytes are in the last page */
+        end = verso__round_down(end + page - 1, page);
     if (inside) {
         start = verso__round_down(start + page - 1, page);
         end = verso__round_down(end, page);

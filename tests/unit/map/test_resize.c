@@ -548,9 +548,12 @@ static bool can_use_what_stays(const struct readers *readers)
 {
     struct verso_map_info info = VERSO_MAP_INFO_INIT;
 
-    return verso_map_info(readers->map, &info) == 0 && info.kind == VERSO_MAP_KIND_FILE &&
-           verso_map_populate(readers->map, 0, readers->kept_bytes, 0) == 0 &&
-           verso_map_sync(readers->map, 0, readers->kept_bytes, VERSO_MAP_SYNC_START) == 0;
+    if (verso_map_info(readers->map, &info) == 0 && info.kind == VERSO_MAP_KIND_FILE &&
+        verso_map_populate(readers->map, 0, readers->kept_bytes, 0) == 0 &&
+        verso_map_sync(readers->map, 0, readers->kept_bytes, VERSO_MAP_SYNC_START) == 0)
+        return true;
+    print_error("%s: %s\n", verso_error_last()->step, verso_error_text(verso_error_last()->code));
+    return false;
 }
 
 static void *read_what_stays(void *arg)

@@ -1,4 +1,0 @@
-# A name without a letter is still seen to be one.
-verso cache ''
-echo "exit $?"
-verso watch ''
