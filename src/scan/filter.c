@@ -231,14 +231,14 @@ static unsigned log2_of(size_t least)
 static int make_prints(struct verso__scan_finder *finder)
 {
     size_t count = finder->count;
-    unsigned slots_log2 = log2_of(2 * count), bits_log2 = log2_of(BITS_LEAST + BITS_PER_PRINT * count);
+    unsigned slots_log2 = log2_of(2 * count), words_log2 = log2_of((BITS_LEAST + BITS_PER_PRINT * count) / 64);
     struct printed *sorted = calloc(count, sizeof(*sorted));
 
     choose_print(finder);
     finder->slot_shift = 32 - slots_log2;
-    finder->bit_shift = 32 - bits_log2;
+    finder->bit_shift = 32 - words_log2 - 6;
     finder->slots = calloc((size_t)1 << slots_log2, sizeof(*finder->slots));
-    finder->bits = calloc(((size_t)1 << bits_log2) / 64, sizeof(*finder->bits));
+    finder->bits = calloc((size_t)1 << words_log2, sizeof(*finder->bits));
     finder->members = calloc(count, sizeof(*finder->members));
     if (!sorted || !finder->slots || !finder->bits || !finder->members) {
         free(sorted);

@@ -32,7 +32,7 @@ static const struct verso__scan_form *choose(void)
 {
     size_t i = 0;
 
-    while (!forms[i]->is_supported())
+    while (i < FORM_COUNT - 1 && !forms[i]->is_supported()) /* the last one always is */
         i++;
     atomic_store_explicit(&chosen, forms[i], memory_order_relaxed);
     return forms[i];
