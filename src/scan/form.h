@@ -27,6 +27,21 @@ enum {
     VERSO__SCAN_OTHERS_MAX = 14,  /* besides a pair: needles of up to 16 bytes */
 };
 
+/*
+ * Each loop over new bytes asks for those AHEAD bytes further on. The processor's own prefetching begins anew at each
+ * page of 4 KiB; asked for a page ahead, memory was read 1.15 times as fast where newlines are counted, 1.5 times with
+ * words, 1.4 times by a pair, 1.7 times by buckets (512 bytes ahead: nothing; 2 KiB: nearly as much). Behind the end of
+ * a stretch it asks for what nobody needs, which is allowed of any address.
+ */
+enum {
+    VERSO__SCAN_AHEAD_BYTES = 4096
+};
+
+static inline void verso__scan_ask_ahead(const unsigned char *at)
+{
+    __builtin_prefetch((const void *)((uintptr_t)at + VERSO__SCAN_AHEAD_BYTES));
+}
+
 /* A byte that must stand at a distance from a place. */
 struct verso__scan_byte {
     size_t offset;

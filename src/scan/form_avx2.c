@@ -80,6 +80,7 @@ TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned cha
         __m256i low = _mm256_and_si256(is_wanted(a, first), is_wanted(b, second));
         __m256i high = _mm256_and_si256(is_wanted(a + 32, first), is_wanted(b + 32, second));
 
+        verso__scan_ask_ahead(at);
         masks[block] = gather(low, high);
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
@@ -143,6 +144,7 @@ TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const st
         tables[k] = (struct nibbles){ twice(f->low[k]), twice(f->high[k]) };
     at += f->offset;
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        verso__scan_ask_ahead(at);
         masks[block] = ~gather(no_bucket(at, tables, count), no_bucket(at + 32, tables, count));
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }

@@ -64,7 +64,10 @@ TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned cha
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        uint64_t places = where(at + f->bytes[0].offset, first, UINT64_MAX);
+        uint64_t places;
+
+        verso__scan_ask_ahead(at);
+        places = where(at + f->bytes[0].offset, first, UINT64_MAX);
 
         masks[block] = where(at + f->bytes[1].offset, second, places);
         marked += (unsigned)__builtin_popcountll(masks[block]);
@@ -101,7 +104,10 @@ TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const st
         tables[k] = load(f->six[k]);
     at += f->offset;
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        __m512i left = _mm512_permutexvar_epi8(load(at), tables[0]);
+        __m512i left;
+
+        verso__scan_ask_ahead(at);
+        left = _mm512_permutexvar_epi8(load(at), tables[0]);
 
         for (size_t k = 1; k < count; k++)
             left = _mm512_and_si512(left, _mm512_permutexvar_epi8(load(at + k), tables[k]));

@@ -76,6 +76,7 @@ static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, 
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        verso__scan_ask_ahead(at);
         masks[block] = gather(pair16(f, at), pair16(f, at + 16), pair16(f, at + 32), pair16(f, at + 48));
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
@@ -119,6 +120,7 @@ static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char
 
     at += f->offset;
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        verso__scan_ask_ahead(at);
         masks[block] = gather(buckets16(f, at), buckets16(f, at + 16), buckets16(f, at + 32), buckets16(f, at + 48));
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }

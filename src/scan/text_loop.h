@@ -76,8 +76,10 @@ TARGET static inline void text_block(const unsigned char *at, uint64_t valid, un
 TARGET static inline void text_blocks(const unsigned char *data, size_t bytes, unsigned counts,
                                       struct text_state *state, struct verso__scan_text *out)
 {
-    for (size_t at = 0; at + VERSO__SCAN_BLOCK <= bytes; at += VERSO__SCAN_BLOCK)
+    for (size_t at = 0; at + VERSO__SCAN_BLOCK <= bytes; at += VERSO__SCAN_BLOCK) {
+        verso__scan_ask_ahead(data + at);
         text_block(data + at, UINT64_MAX, counts, state, out);
+    }
 }
 
 static inline bool in_word(unsigned char byte)
