@@ -16,6 +16,8 @@
  * large ones a map costs nothing (a fault each 2 MiB), with base pages two threads that read win. Nobody can know
  * beforehand, so the scan looks: what is cached, and in which pages; then it chooses, and says why.
  *
+ * Where any order will do, what is cached is passed first, before the rest drives it out of the cache.
+ *
  * A file that is cut short, or whose storage fails, meanwhile never ends the program: the result then covers exactly
  * the bytes before the first that could not be had, in every method and with any number of threads.
  *
@@ -47,6 +49,16 @@ enum verso_scan_method {
     VERSO_SCAN_MEMORY = 3, /* reported by verso_scan_memory(); can't be asked for */
 };
 
+enum verso_scan_cache {
+    VERSO_SCAN_CACHE_KEEP = 0,    /* what is read stays cached, as with any reader */
+    VERSO_SCAN_CACHE_NEUTRAL = 1, /* what this scan brought in leaves again; what was there, or can't be known, stays */
+    VERSO_SCAN_CACHE_DROP = 2,    /* the whole file leaves the page cache as it is passed */
+};
+
+enum verso_scan_flags {
+    VERSO_SCAN_IN_ORDER = 1 << 0, /* pass the file from start to end even when all jobs would do in any order */
+};
+
 /* How far a run is. */
 struct verso_scan_progress {
     uint64_t done_bytes;
@@ -61,12 +73,14 @@ struct verso_scan_options {
     uint64_t budget_bytes; /* most memory for windows and buffers of all threads; at least 1 MiB; 0: 32 MiB */
     unsigned thread_count; /* at most; 0: one per CPU this process may run on. Small files get one */
     unsigned method;       /* enum verso_scan_method */
+    unsigned cache;        /* enum verso_scan_cache */
+    unsigned flags;        /* enum verso_scan_flags */
     verso_scan_progress_function *progress; /* NULL: none */
     void *progress_arg;
 };
-#define VERSO_SCAN_OPTIONS_INIT                                \
-    {                                                          \
-        sizeof(struct verso_scan_options), 0, 0, 0, NULL, NULL \
+#define VERSO_SCAN_OPTIONS_INIT                                      \
+    {                                                                \
+        sizeof(struct verso_scan_options), 0, 0, 0, 0, 0, NULL, NULL \
     }
 
 /**
@@ -222,14 +236,15 @@ struct verso_scan_result {
     /* how it went: */
     unsigned method;       /* enum verso_scan_method */
     unsigned thread_count; /* that took part */
+    int resident_first;    /* 1: what was cached was passed before the rest */
     uint64_t cached_bytes; /* when it began; VERSO_OFFSET_NONE: not known, or too small to ask */
     uint64_t duration_ns;
     const char *why;    /* one sentence: why this method; constant; "" before the first run */
     const char *kernel; /* which loop ran: "AVX-512", "AVX2", "NEON", "portable"; constant */
 };
-#define VERSO_SCAN_RESULT_INIT                                                              \
-    {                                                                                       \
-        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
+#define VERSO_SCAN_RESULT_INIT                                                                 \
+    {                                                                                          \
+        sizeof(struct verso_scan_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL \
     }
 
 /**

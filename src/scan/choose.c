@@ -116,7 +116,6 @@ static void choose_method(struct verso_scan *scan)
     } else if (scan->options.method == VERSO_SCAN_MAPPED) {
         map_because(run, "mapping was asked for");
     } else {
-        look_at_cache(run);
         look_at_pages(scan);
     }
 }
@@ -127,6 +126,8 @@ void verso__scan_choose(struct verso_scan *scan)
     uint64_t bytes = run->source.end - run->source.start, share;
 
     run->cached_bytes = VERSO_OFFSET_NONE;
+    if (run->source.kind == VERSO__SCAN_FILE && bytes >= LOOK_BYTES)
+        look_at_cache(run);
     choose_method(scan);
     run->thread_count = 1;
     if (run->source.kind == VERSO__SCAN_STREAM || run->source.kind == VERSO__SCAN_UNSIZED) {

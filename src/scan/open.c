@@ -17,6 +17,8 @@ static int options_read(const struct verso_scan_options *given, struct verso_sca
 
     if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
         return VERSO_E_OPTIONS;
+    if (options.cache > VERSO_SCAN_CACHE_DROP || options.flags & ~(unsigned)VERSO_SCAN_IN_ORDER)
+        return VERSO_E_OPTIONS;
     if (options.method > VERSO_SCAN_READ || (options.budget_bytes && options.budget_bytes < BUDGET_BYTES_LEAST))
         return VERSO_E_OPTIONS;
     if (options.budget_bytes == 0)
@@ -32,8 +34,12 @@ static int options_read(const struct verso_scan_options *given, struct verso_sca
 static bool make_pool(struct verso_scan *scan)
 {
     scan->workers = calloc(scan->options.thread_count, sizeof(*scan->workers));
-    if (!scan->workers)
+    scan->legs = calloc(VERSO__SCAN_LEGS_MAX, sizeof(*scan->legs));
+    if (!scan->workers || !scan->legs) {
+        free(scan->workers);
+        free(scan->legs);
         return false;
+    }
     for (unsigned i = 0; i < scan->options.thread_count; i++) {
         scan->workers[i] = (struct verso__scan_worker){ .scan = scan, .number = i };
         verso__guard_range_init(&scan->workers[i].view.range);
@@ -85,7 +91,11 @@ void verso_scan_close(struct verso_scan *scan)
     for (unsigned i = 0; i < scan->slot_count; i++)
         verso__scan_summary_free(&scan->slots[i].summary);
     verso__scan_jobs_free(&scan->jobs);
-    verso__scan_summary_free(&scan->run.leg.sum);
+    for (unsigned i = 0; i < scan->legs_made; i++)
+        verso__scan_summary_free(&scan->legs[i].sum);
+    verso__scan_summary_free(&scan->sum);
+    verso__scan_before_forget(&scan->before);
+    free(scan->legs);
     (void)pthread_cond_destroy(&scan->to_go_on);
     (void)pthread_cond_destroy(&scan->to_work);
     (void)pthread_mutex_destroy(&scan->lock);

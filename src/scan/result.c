@@ -41,7 +41,7 @@ int verso_scan_result_bytes(const struct verso_scan *scan, uint64_t out_counts[2
         memset(out_counts, 0, 256 * sizeof(*out_counts));
         return 0;
     }
-    memcpy(out_counts, scan->run.leg.sum.histogram, 256 * sizeof(*out_counts));
+    memcpy(out_counts, scan->sum.histogram, 256 * sizeof(*out_counts));
     return 0;
 }
 
@@ -52,7 +52,7 @@ int verso_scan_result_needles(const struct verso_scan *scan, uint64_t *out_count
     if (!scan->jobs.finder || count != scan->jobs.needle_count || (scan->jobs.needle_flags & VERSO_SCAN_ONLY_LINES))
         return verso__fail_hint(VERSO_E_OPTIONS, "needles", NULL, "not asked for, or another number of needles");
     if (scan->has_run)
-        memcpy(out_counts, scan->run.leg.sum.needle_counts, count * sizeof(*out_counts));
+        memcpy(out_counts, scan->sum.needle_counts, count * sizeof(*out_counts));
     else
         memset(out_counts, 0, count * sizeof(*out_counts));
     return 0;

@@ -26,25 +26,24 @@ static int fail(const struct verso__scan_source *source, int code, const char *s
 static int set_up(struct verso_scan *scan, const struct verso__scan_source *source)
 {
     struct verso__scan_run *run = &scan->run;
-    struct verso__scan_summary sum = run->leg.sum;
-    bool is_first = !scan->has_run;
 
-    *run = (struct verso__scan_run){ .source = *source, .is_ordered = verso__scan_is_ordered(&scan->jobs) };
-    run->leg = (struct verso__scan_leg){ source->start, source->end, { .reached = source->start }, sum };
-    run->lead_bytes = scan->jobs.finder ? verso__scan_finder_lead_bytes(scan->jobs.finder) : 0;
-    run->told_ns = verso__os_clock_ns();
+    if (!scan->has_run && !verso__scan_summary_make(&scan->sum, &scan->jobs))
+        return -ENOMEM;
     scan->has_run = true;
-    if (is_first && !verso__scan_summary_make(&run->leg.sum, &scan->jobs))
-        return -ENOMEM;
-    verso__scan_summary_reset(&scan->jobs, &run->leg.sum);
-    verso__scan_choose(scan);
-    run->first_window = source->start / run->window_bytes;
-    run->tickets = source->end > source->start ? (source->end - 1) / run->window_bytes + 1 - run->first_window : 0;
-    run->slot_count = (unsigned)verso__min_u64(run->tickets, run->thread_count * SLOTS_PER_THREAD);
-    if (!verso__scan_make_slots(scan, run->slot_count))
-        return -ENOMEM;
+    *run = (struct verso__scan_run){
+        .source = *source,
+        .is_ordered = verso__scan_is_ordered(&scan->jobs),
+        .lead_bytes = scan->jobs.finder ? verso__scan_finder_lead_bytes(scan->jobs.finder) : 0,
+        .told_ns = verso__os_clock_ns(),
+        .limit = UINT64_MAX,
+    };
     verso__scan_jobs_reset(&scan->jobs);
-    return 0;
+    verso__scan_before_look(scan);
+    verso__scan_choose(scan);
+    if (!verso__scan_plan(scan))
+        return -ENOMEM;
+    run->slot_count = (unsigned)verso__min_u64(run->tickets, run->thread_count * SLOTS_PER_THREAD);
+    return verso__scan_make_slots(scan, run->slot_count) ? 0 : -ENOMEM;
 }
 
 /* ---- What came out ---- */
@@ -58,7 +57,8 @@ static int has_changed(const struct verso_scan *scan)
 
     if (run->source.kind != VERSO__SCAN_FILE)
         return 0;
-    if ((run->tickets > 1 || run->source.end - run->source.start > VERSO__SCAN_PIECE_BYTES) &&
+    if ((run->method != VERSO_SCAN_READ || run->tickets > 1 ||
+         run->source.end - run->source.start > VERSO__SCAN_PIECE_BYTES) &&
         verso__os_file_info(run->source.fd, &now) < 0)
         return 1;
     return run->tickets > 0 && (now.bytes != before->bytes || now.modified_ns != before->modified_ns);
@@ -67,10 +67,10 @@ static int has_changed(const struct verso_scan *scan)
 static void describe(struct verso_scan *scan, uint64_t began_ns)
 {
     const struct verso__scan_run *run = &scan->run;
-    const struct verso__scan_summary *sum = &run->leg.sum;
+    const struct verso__scan_summary *sum = &scan->sum;
     struct verso_scan_result result = {
         .bytes = sum->bytes,
-        .is_partial = run->leg.outcome.status < 0,
+        .is_partial = run->outcome.status < 0,
         .changed = has_changed(scan),
         .lines = sum->text.lines,
         .words = sum->text.words,
@@ -80,6 +80,7 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
         .matched_lines = verso__scan_lines_total(&sum->lines),
         .method = run->method,
         .thread_count = run->thread_count,
+        .resident_first = run->is_resident_first,
         .cached_bytes = run->cached_bytes,
         .why = run->why,
         .kernel = verso__scan_kernel_name(),
@@ -92,7 +93,7 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
 /* What had to wait for the end: matches until it was sure that none comes before them, a record without a delimiter. */
 static void finish(struct verso_scan *scan)
 {
-    struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
+    struct verso__scan_outcome *outcome = &scan->run.outcome;
     int r = outcome->status == VERSO_E_CANCELLED ? 0 : verso__scan_tell_pending(&scan->jobs);
 
     if (r < 0)
@@ -101,19 +102,19 @@ static void finish(struct verso_scan *scan)
         outcome->status = VERSO__SCAN_WHOLE;
     if (outcome->status == VERSO__SCAN_WHOLE)
         (void)verso__scan_call_at_end(&scan->jobs, outcome);
+    verso__scan_drop_ahead(scan);
 }
 
 int verso__scan_run(struct verso_scan *scan, const struct verso__scan_source *source)
 {
     uint64_t began_ns = verso__os_clock_ns();
-    struct verso__scan_outcome *outcome = &scan->run.leg.outcome;
+    struct verso__scan_outcome *outcome = &scan->run.outcome;
     int r = set_up(scan, source);
 
     if (r < 0)
         return verso__fail(r, "malloc", source->path);
     verso__scan_work(scan);
-    if (scan->run.is_cancelled)
-        (void)verso__scan_stop(outcome, VERSO_E_CANCELLED, "progress", outcome->reached);
+    verso__scan_gather(scan);
     finish(scan);
     describe(scan, began_ns);
     return outcome->status < 0 ? fail(source, outcome->status, outcome->step, outcome->place) : 0;

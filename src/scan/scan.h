@@ -187,6 +187,9 @@ struct verso__scan_source {
 struct verso__scan_leg {
     uint64_t start;
     uint64_t end;
+    uint64_t first_window; /* the number of the one that holds the first byte */
+    uint64_t first_ticket;
+    uint64_t dropped_to;                /* what is before it has been let go of in the page cache, as the options say */
     struct verso__scan_outcome outcome; /* what has been joined; with a status, nothing is added any more */
     struct verso__scan_summary sum;
 };
@@ -198,6 +201,7 @@ struct verso__scan_slot {
     uint64_t start;
     uint64_t end;
     bool is_done;
+    bool is_void; /* beyond where the content ended: not passed */
     struct verso__scan_outcome outcome;
     struct verso__scan_summary summary;
 };
@@ -243,20 +247,34 @@ struct verso__scan_run {
     uint64_t window_bytes; /* windows begin at its multiples */
     const char *why;
     uint64_t cached_bytes;
-    struct verso__scan_leg leg;
-    uint64_t first_window; /* the number of the one that holds the first byte */
+    bool is_resident_first;
+    unsigned leg_count;
     uint64_t tickets;
     bool is_ordered;
     size_t lead_bytes;
     uint64_t told_ns; /* when progress was last told of */
     /* Under the scan's lock: */
     uint64_t done_bytes;
-    uint64_t next;   /* ticket to be drawn */
-    uint64_t joined; /* tickets before this one are */
+    uint64_t next;      /* ticket to be drawn */
+    uint64_t joined;    /* tickets before this one are */
+    unsigned drawn_leg; /* the one that the next ticket lies in, or before it */
+    uint64_t limit;     /* some leg has ended here: nothing behind it is wanted */
     unsigned waiting;
-    bool is_stopped;   /* no more tickets */
-    bool is_cancelled; /* by the progress function */
+    bool is_stopped;          /* no more tickets */
+    const char *cancelled_by; /* a function of the caller; NULL: none */
+    /* At the end: */
+    struct verso__scan_outcome outcome;
 };
+
+/* Which pages were cached when the run began. */
+struct verso__scan_before {
+    unsigned char *bits; /* one for each granule; NULL: not wanted, or not known */
+    uint64_t start;
+    uint64_t end;
+    uint64_t granule_bytes;
+};
+
+#define VERSO__SCAN_LEGS_MAX 64
 
 struct verso_scan {
     struct verso_scan_options options;
@@ -265,7 +283,11 @@ struct verso_scan {
     struct verso__scan_worker *workers; /* options.thread_count */
     struct verso__scan_slot *slots;
     unsigned slot_count;
+    struct verso__scan_leg *legs; /* VERSO__SCAN_LEGS_MAX */
+    unsigned legs_made;           /* that have room for sums */
+    struct verso__scan_before before;
     struct verso__scan_run run;
+    struct verso__scan_summary sum; /* of the whole run */
     struct verso_scan_result result;
     /* The pool: threads that wait for a run. */
     pthread_mutex_t lock;
@@ -289,6 +311,19 @@ size_t verso__scan_read(struct verso_scan *scan, uint64_t offset, unsigned char 
 
 /* Decides how scan->run goes about its source: method, why, windows, threads. */
 void verso__scan_choose(struct verso_scan *scan);
+
+/* Lays the source out in legs and tickets. False without memory. */
+bool verso__scan_plan(struct verso_scan *scan);
+
+/* Joins the legs, in the order of the file, to scan->sum and run->outcome. */
+void verso__scan_gather(struct verso_scan *scan);
+
+/* Leaving the page cache as the options say (cache.c): a look before the run; then what has been passed. */
+void verso__scan_before_look(struct verso_scan *scan);
+void verso__scan_before_forget(struct verso__scan_before *before);
+uint64_t verso__scan_droppable_to(const struct verso_scan *scan, const struct verso__scan_leg *leg);
+void verso__scan_drop(struct verso_scan *scan, uint64_t start, uint64_t end);
+void verso__scan_drop_ahead(struct verso_scan *scan);
 
 /* Fills a slot, from its start on as far as it goes. */
 void verso__scan_pass(struct verso__scan_worker *worker, struct verso__scan_slot *slot);

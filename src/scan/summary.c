@@ -14,7 +14,10 @@ bool verso__scan_summary_make(struct verso__scan_summary *summary, const struct 
         summary->histogram = calloc(BYTE_VALUES, sizeof(*summary->histogram));
     if (jobs->finder)
         summary->needle_counts = calloc(jobs->needle_count, sizeof(*summary->needle_counts));
-    return (!jobs->histogram || summary->histogram) && (!jobs->finder || summary->needle_counts);
+    if ((!jobs->histogram || summary->histogram) && (!jobs->finder || summary->needle_counts))
+        return true;
+    verso__scan_summary_free(summary);
+    return false;
 }
 
 void verso__scan_summary_free(struct verso__scan_summary *summary)

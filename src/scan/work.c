@@ -32,19 +32,25 @@ static void let_go_on(struct verso_scan *scan)
 static struct verso__scan_slot *draw(struct verso_scan *scan)
 {
     struct verso__scan_run *run = &scan->run;
+    struct verso__scan_leg *leg;
     struct verso__scan_slot *slot;
 
     while (!run->is_stopped && run->next < run->tickets && run->next - run->joined >= run->slot_count)
         wait_to_go_on(scan);
     if (run->is_stopped || run->next == run->tickets)
         return NULL;
+    while (run->drawn_leg + 1 < run->leg_count && scan->legs[run->drawn_leg + 1].first_ticket <= run->next)
+        run->drawn_leg++;
+    leg = &scan->legs[run->drawn_leg];
     slot = &scan->slots[run->next % run->slot_count];
+    slot->leg = leg;
     slot->ticket = run->next++;
-    slot->leg = &run->leg;
     slot->is_done = false;
-    slot->start = verso__max_u64(run->leg.start, (run->first_window + slot->ticket) * run->window_bytes);
-    slot->end = run->leg.end - slot->start;
-    slot->end = slot->start + verso__min_u64(slot->end, run->window_bytes - slot->start % run->window_bytes);
+    slot->start =
+        verso__max_u64(leg->start, (leg->first_window + (slot->ticket - leg->first_ticket)) * run->window_bytes);
+    slot->end =
+        slot->start + verso__min_u64(leg->end - slot->start, run->window_bytes - slot->start % run->window_bytes);
+    slot->is_void = leg->outcome.status || slot->start >= run->limit;
     return slot;
 }
 
@@ -54,13 +60,32 @@ static void join(struct verso_scan *scan, const struct verso__scan_slot *slot)
     struct verso__scan_leg *leg = slot->leg;
 
     run->joined++;
-    if (leg->outcome.status)
+    if (leg->outcome.status || slot->is_void)
         return;
     verso__scan_summary_join(&scan->jobs, &leg->sum, &slot->summary);
     run->done_bytes += slot->outcome.reached - slot->start;
     leg->outcome = slot->outcome;
     if (leg->outcome.status)
+        run->limit = verso__min_u64(run->limit, leg->outcome.reached);
+    if (leg->outcome.status == VERSO_E_CANCELLED)
+        run->cancelled_by = leg->outcome.step;
+    if (leg->outcome.status && (run->leg_count == 1 || run->cancelled_by))
         run->is_stopped = true;
+}
+
+/* Whoever joined something lets go of it in the page cache, without the lock. */
+static void drop_behind(struct verso_scan *scan)
+{
+    for (unsigned i = 0; scan->options.cache != VERSO_SCAN_CACHE_KEEP && i <= scan->run.drawn_leg; i++) {
+        uint64_t from = scan->legs[i].dropped_to, to = verso__scan_droppable_to(scan, &scan->legs[i]);
+
+        if (from >= to)
+            continue;
+        scan->legs[i].dropped_to = to;
+        (void)pthread_mutex_unlock(&scan->lock);
+        verso__scan_drop(scan, from, to);
+        (void)pthread_mutex_lock(&scan->lock);
+    }
 }
 
 static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *slot)
@@ -73,6 +98,7 @@ static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *
     while (run->joined < run->next && scan->slots[run->joined % run->slot_count].is_done)
         join(scan, &scan->slots[run->joined % run->slot_count]);
     let_go_on(scan);
+    drop_behind(scan);
 }
 
 void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot)
@@ -119,7 +145,7 @@ static void tell(struct verso_scan *scan)
     goes_on = verso__scan_tell_progress(scan, done_bytes, false);
     (void)pthread_mutex_lock(&scan->lock);
     if (!goes_on) {
-        scan->run.is_cancelled = true;
+        scan->run.cancelled_by = "progress";
         scan->run.is_stopped = true;
         let_go_on(scan);
     }
@@ -135,7 +161,10 @@ static void work(struct verso__scan_worker *worker)
 
     while ((slot = draw(scan))) {
         (void)pthread_mutex_unlock(&scan->lock);
-        verso__scan_pass(worker, slot);
+        if (!slot->is_void)
+            verso__scan_pass(worker, slot);
+        if (scan->options.cache != VERSO_SCAN_CACHE_KEEP) /* what is mapped can't be dropped */
+            verso__scan_view_leave(&worker->view);
         (void)pthread_mutex_lock(&scan->lock);
         hand_in(worker, slot);
         if (worker->number == 0)
