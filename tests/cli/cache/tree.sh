@@ -14,7 +14,7 @@ count() {
     python3 -c 'import json, sys; answer = json.load(sys.stdin); print(answer["total"]["files"], answer["left_out"])'
 }
 verso cache --threads=1 --json a | count
-verso cache a | names | sed 's/b.one-again/one/'
+verso cache a | sed 's/b.one-again/one/' | names
 verso cache --count-links a | names
 verso cache --follow --json a | count
 verso cache --json a/link a/b/link | count
