@@ -17,6 +17,7 @@
 #define COMMAND_LIST(X) \
     X(watch)            \
     X(cache)            \
+    X(copy)             \
     X(count)            \
     X(find)             \
     X(hash)             \
@@ -33,14 +34,15 @@ enum exit_code {
 
 /* What an option's argument is. The parser checks it, so commands never see rubbish. */
 enum option_kind {
-    OPTION_FLAG,    /* no argument; sets a bool */
-    OPTION_TEXT,    /* sets a const char * */
-    OPTION_TEXTS,   /* may be given several times; adds to a struct text_list */
-    OPTION_CHOICE,  /* one of the words of @argument, "name|size"; sets an unsigned: which, from 0 */
-    OPTION_COUNT,   /* a whole number; sets a uint64_t */
-    OPTION_BYTES,   /* 4096, 64K, 1.5G (powers of 1024); sets a uint64_t */
-    OPTION_SECONDS, /* 10, 0.5; sets a double */
-    OPTION_RANGE,   /* FROM-TO, FROM-, -TO, in bytes with the same suffixes; sets a struct byte_range */
+    OPTION_FLAG,         /* no argument; sets a bool */
+    OPTION_TEXT,         /* sets a const char * */
+    OPTION_TEXTS,        /* may be given several times; adds to a struct text_list */
+    OPTION_CHOICE,       /* one of the words of @argument, "name|size"; sets an unsigned: which, from 0 */
+    OPTION_MAYBE_CHOICE, /* the same, and without an argument it is the first word */
+    OPTION_COUNT,        /* a whole number; sets a uint64_t */
+    OPTION_BYTES,        /* 4096, 64K, 1.5G (powers of 1024); sets a uint64_t */
+    OPTION_SECONDS,      /* 10, 0.5; sets a double */
+    OPTION_RANGE,        /* FROM-TO, FROM-, -TO, in bytes with the same suffixes; sets a struct byte_range */
 };
 
 struct text_list {

@@ -59,6 +59,16 @@ bool file_set_add(struct file_set *set, uint64_t device, uint64_t inode)
     return is_new;
 }
 
+bool file_set_has(struct file_set *set, uint64_t device, uint64_t inode)
+{
+    bool has;
+
+    pthread_mutex_lock(&set->lock);
+    has = set->slot_count && slot_of(set, device, inode)->used;
+    pthread_mutex_unlock(&set->lock);
+    return has;
+}
+
 void file_set_clear(struct file_set *set)
 {
     free(set->slots);

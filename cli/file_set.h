@@ -23,6 +23,8 @@ struct file_set {
 /* Adds; false when it was in there already. */
 bool file_set_add(struct file_set *set, uint64_t device, uint64_t inode);
 
+bool file_set_has(struct file_set *set, uint64_t device, uint64_t inode);
+
 void file_set_clear(struct file_set *set);
 
 #endif

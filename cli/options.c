@@ -189,6 +189,10 @@ static bool set(const struct option_row *row, const char *text)
         return text_list_add(row->target, text);
     case OPTION_CHOICE:
         return parse_choice(row->argument, text, row->target);
+    case OPTION_MAYBE_CHOICE:
+        if (!text)
+            *(unsigned *)row->target = 0;
+        return !text || parse_choice(row->argument, text, row->target);
     case OPTION_COUNT:
         return parse_count(&text, row->target) && !*text;
     case OPTION_BYTES:
@@ -213,6 +217,7 @@ static const char *expectation(const struct option_row *row)
     case OPTION_RANGE:
         return "a range such as 4K-1M, 1G- or -64K, that ends after it starts";
     case OPTION_CHOICE:
+    case OPTION_MAYBE_CHOICE:
         return row->argument;
     default:
         return "an argument";
@@ -221,7 +226,7 @@ static const char *expectation(const struct option_row *row)
 
 static const char *one_of(const struct option_row *row)
 {
-    return row->kind == OPTION_CHOICE ? "one of " : "";
+    return row->kind == OPTION_CHOICE || row->kind == OPTION_MAYBE_CHOICE ? "one of " : "";
 }
 
 static int complain_argument(const struct option_row *row, const char *text)
@@ -249,17 +254,19 @@ static void reader_init(struct reader *reader, const struct command *command)
 
     reader->rows = rows_of(command, &reader->row_count);
     reader->longs = allocate(NULL, reader->row_count + 1, sizeof(*reader->longs));
-    reader->letters = allocate(NULL, reader->row_count * 2 + 2, 1);
+    reader->letters = allocate(NULL, reader->row_count * 3 + 2, 1);
     letter = reader->letters;
     *letter++ = ':'; /* answer ':' for a missing argument, and print nothing */
     for (size_t i = 0; i < reader->row_count; i++) {
         const struct option_row *row = reader->rows[i];
-        int has_argument = row->kind != OPTION_FLAG;
+        int has_argument = row->kind == OPTION_FLAG           ? no_argument
+                           : row->kind == OPTION_MAYBE_CHOICE ? optional_argument
+                                                              : required_argument;
 
         reader->longs[i] = (struct option){ row->name, has_argument, NULL, LONG_ONLY + (int)i };
         if (row->letter) {
             *letter++ = row->letter;
-            if (has_argument)
+            for (int colons = has_argument; colons > 0; colons--) /* two: it may be left out */
                 *letter++ = ':';
         }
     }
@@ -349,14 +356,21 @@ int options_parse(const struct command *command, int count, char **arguments, in
 
 static size_t row_width(const struct option_row *row)
 {
-    return strlen(row->name) + (row->argument ? strlen(row->argument) + 1 : 0);
+    size_t brackets = row->kind == OPTION_MAYBE_CHOICE ? 2 : 0;
+
+    return strlen(row->name) + (row->argument ? strlen(row->argument) + 1 + brackets : 0);
 }
 
 static void print_row(const struct option_row *row, size_t width)
 {
-    printf("  %c%c%c --%s%s%s%*s  %s\n", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
-           row->letter ? ',' : ' ', row->name, row->argument ? "=" : "", row->argument ? row->argument : "",
-           (int)(width - row_width(row)), "", row->help);
+    bool maybe = row->kind == OPTION_MAYBE_CHOICE;
+
+    printf("  %c%c%c --%s%s%s%s%*s  %s\n", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+           row->letter ? ',' : ' ', row->name,
+           maybe           ? "[="
+           : row->argument ? "="
+                           : "",
+           row->argument ? row->argument : "", maybe ? "]" : "", (int)(width - row_width(row)), "", row->help);
 }
 
 void options_help(const struct command *command)

@@ -63,6 +63,7 @@ struct progress {
 void progress_start(struct progress *progress, const char *what, uint64_t total, bool is_bytes);
 void progress_step(struct progress *progress, uint64_t done); /* cheap: looks at the clock, seldom prints */
 void progress_end(struct progress *progress);                 /* clears the line */
+void progress_line(const char *line);                         /* shows another line, cut where the terminal ends */
 void progress_hide(void);                                     /* clears it until the next step; messages do */
 
 /* True after Ctrl-C or SIGTERM: loops look at it and end cleanly. main installs the handler. */

@@ -43,25 +43,37 @@ static char *amount(const struct progress *progress, uint64_t value, char *text)
     return progress->is_bytes ? bytes_shown(value, text) : count_shown(value, text);
 }
 
-static void show(const struct progress *progress, uint64_t done, uint64_t passed_ns)
+void progress_line(const char *line)
 {
-    char done_text[32], total_text[32], rate_text[32];
-    double rate = (double)done / ((double)passed_ns / (double)SECOND_NS);
+    int columns = terminal_columns(stderr) - 1; /* a full line would wrap, and one that wraps can't be cleared */
 
     flockfile(stderr);
-    fprintf(stderr, "\r\033[K%s: %s", progress->what, amount(progress, done, done_text));
-    if (progress->total)
-        fprintf(stderr, " of %s (%u %%)", amount(progress, progress->total, total_text),
-                (unsigned)(100.0 * (double)done / (double)progress->total));
-    fprintf(stderr, ", %s/s", amount(progress, (uint64_t)rate, rate_text));
-    if (progress->total > done && rate > 0) {
-        uint64_t left_s = (uint64_t)((double)(progress->total - done) / rate) + 1;
-
-        fprintf(stderr, ", %llu:%02llu left", (unsigned long long)(left_s / 60), (unsigned long long)(left_s % 60));
-    }
+    fprintf(stderr, "\r\033[K%.*s", columns, line);
     fflush(stderr);
     line_shown = true;
     funlockfile(stderr);
+}
+
+static void show(const struct progress *progress, uint64_t done, uint64_t passed_ns)
+{
+    char done_text[32], rate_text[32], of[64] = "", left[48] = "", line[256];
+    double rate = (double)done / ((double)passed_ns / (double)SECOND_NS);
+
+    if (progress->total) {
+        char total_text[32];
+
+        (void)snprintf(of, sizeof(of), " of %s (%u %%)", amount(progress, progress->total, total_text),
+                       (unsigned)(100.0 * (double)done / (double)progress->total));
+    }
+    if (progress->total > done && rate > 0) {
+        uint64_t left_s = (uint64_t)((double)(progress->total - done) / rate) + 1;
+
+        (void)snprintf(left, sizeof(left), ", %llu:%02llu left", (unsigned long long)(left_s / 60),
+                       (unsigned long long)(left_s % 60));
+    }
+    (void)snprintf(line, sizeof(line), "%s: %s%s, %s/s%s", progress->what, amount(progress, done, done_text), of,
+                   amount(progress, (uint64_t)rate, rate_text), left);
+    progress_line(line);
 }
 
 void progress_step(struct progress *progress, uint64_t done)
