@@ -127,8 +127,14 @@ void verso__scan_histogram(const void *data, size_t bytes, uint64_t counts[256])
 
     for (; bytes >= sizeof(word); at += sizeof(word), bytes -= sizeof(word)) {
         memcpy(&word, at, sizeof(word));
-        for (unsigned i = 0; i < 8; i++)
-            tables[i % 4][word >> (8 * i) & 0xff]++;
+        tables[0][word & 0xff]++;
+        tables[1][word >> 8 & 0xff]++;
+        tables[2][word >> 16 & 0xff]++;
+        tables[3][word >> 24 & 0xff]++;
+        tables[0][word >> 32 & 0xff]++;
+        tables[1][word >> 40 & 0xff]++;
+        tables[2][word >> 48 & 0xff]++;
+        tables[3][word >> 56]++;
     }
     while (bytes-- > 0)
         tables[0][*at++]++;
