@@ -18,19 +18,20 @@ struct link {
     char path[32];
 };
 
-static const char *path_of(int fd, struct link *link)
+static struct link link_to(int fd)
 {
-    (void)snprintf(link->path, sizeof(link->path), "/proc/self/fd/%d", fd);
-    return link->path;
+    struct link link;
+
+    (void)snprintf(link.path, sizeof(link.path), "/proc/self/fd/%d", fd);
+    return link;
 }
 
 int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t *out_bytes)
 {
-    struct link link;
     ssize_t n = flistxattr(fd, out_names, room_bytes);
 
     if (n < 0 && errno == EBADF)
-        n = listxattr(path_of(fd, &link), out_names, room_bytes);
+        n = listxattr(link_to(fd).path, out_names, room_bytes);
     if (n < 0)
         return -errno;
     *out_bytes = (size_t)n;
@@ -39,11 +40,10 @@ int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t
 
 int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t room_bytes, size_t *out_bytes)
 {
-    struct link link;
     ssize_t n = fgetxattr(fd, name, out_value, room_bytes);
 
     if (n < 0 && errno == EBADF)
-        n = getxattr(path_of(fd, &link), name, out_value, room_bytes);
+        n = getxattr(link_to(fd).path, name, out_value, room_bytes);
     if (n < 0)
         return -errno;
     *out_bytes = (size_t)n;
@@ -52,31 +52,28 @@ int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t ro
 
 int verso__os_attribute_set(int fd, const char *name, const void *value, size_t bytes)
 {
-    struct link link;
     int r = fsetxattr(fd, name, value, bytes, 0);
 
     if (r < 0 && errno == EBADF)
-        r = setxattr(path_of(fd, &link), name, value, bytes, 0);
+        r = setxattr(link_to(fd).path, name, value, bytes, 0);
     return r < 0 ? -errno : 0;
 }
 
 int verso__os_attribute_remove(int fd, const char *name)
 {
-    struct link link;
     int r = fremovexattr(fd, name);
 
     if (r < 0 && errno == EBADF)
-        r = removexattr(path_of(fd, &link), name);
+        r = removexattr(link_to(fd).path, name);
     return r < 0 ? -errno : 0;
 }
 
 int verso__os_set_mode(int fd, unsigned mode)
 {
-    struct link link;
     int r = fchmod(fd, mode);
 
     if (r < 0 && errno == EBADF)
-        r = chmod(path_of(fd, &link), mode);
+        r = chmod(link_to(fd).path, mode);
     return r < 0 ? -errno : 0;
 }
 
@@ -97,10 +94,9 @@ static struct timespec time_of(int64_t ns)
 int verso__os_set_times(int fd, int64_t accessed_ns, int64_t modified_ns)
 {
     const struct timespec times[2] = { time_of(accessed_ns), time_of(modified_ns) };
-    struct link link;
     int r = futimens(fd, times);
 
     if (r < 0 && errno == EBADF) /* as a place */
-        r = utimensat(AT_FDCWD, path_of(fd, &link), times, 0);
+        r = utimensat(AT_FDCWD, link_to(fd).path, times, 0);
     return r < 0 ? -errno : 0;
 }

@@ -8,7 +8,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-_Static_assert(VERSO__OS_HERE == AT_FDCWD, "the current directory, for calls that take a directory");
+enum {
+    HERE = VERSO__OS_HERE
+};
+_Static_assert(HERE == AT_FDCWD, "the current directory, for calls that take a directory");
 
 int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes)
 {
