@@ -12,6 +12,9 @@
 #include <string.h>
 #include <verso/digest.h>
 #include <xxhash.h>
+#ifdef VERSO_XXHASH_DISPATCHES
+#include <xxh_x86dispatch.h> /* from here on, XXH3's calls mean those for this processor */
+#endif
 
 struct verso_digest {
     enum verso_digest_kind kind;
