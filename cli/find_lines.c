@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define BLOCK_BYTES ((size_t)256 << 10)
+#define SHORT_BYTES ((size_t)2 << 10)  /* less is counted before a scan has begun */
 #define BACK_BYTES ((uint64_t)4 << 10) /* where a line is likely to have begun */
 
 void find_lines_begin(struct find_lines *lines, struct scan_file *file, int fd, uint64_t end_bytes)
@@ -39,6 +40,7 @@ void find_lines_memory(struct find_lines *lines, const char *memory, uint64_t of
 
 void find_lines_clear(struct find_lines *lines)
 {
+    verso_scan_close(lines->counter);
     free(lines->own_block);
     free(lines->gathered);
 }
@@ -120,13 +122,35 @@ static bool find_start(struct find_lines *lines, uint64_t offset_bytes, uint64_t
     return true;
 }
 
-static uint64_t count_newlines(const char *data, size_t bytes)
+static int open_counter(struct find_lines *lines)
 {
-    uint64_t count = 0;
+    struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
+    int r;
 
-    for (size_t i = 0; i < bytes; i++) /* the compiler makes vectors of this */
-        count += data[i] == '\n';
-    return count;
+    options.thread_count = 1; /* a block is soon done */
+    r = verso_scan_open(&options, &lines->counter);
+    return r < 0 ? r : verso_scan_want_counts(lines->counter, VERSO_SCAN_LINES);
+}
+
+static bool add_newlines(struct find_lines *lines, const char *data, size_t bytes)
+{
+    struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
+    int r;
+
+    if (bytes < SHORT_BYTES) {
+        for (size_t i = 0; i < bytes; i++)
+            lines->number += data[i] == '\n';
+        return true;
+    }
+    r = lines->counter ? 0 : open_counter(lines);
+    if (r == 0)
+        r = verso_scan_memory(lines->counter, data, bytes);
+    if (r == 0)
+        r = verso_scan_result(lines->counter, &result);
+    if (r < 0)
+        scan_trouble_error(lines->file, r);
+    lines->number += result.lines;
+    return r == 0;
 }
 
 bool find_lines_number(struct find_lines *lines, uint64_t start)
@@ -136,9 +160,8 @@ bool find_lines_number(struct find_lines *lines, uint64_t start)
 
     while (lines->numbers && lines->numbered_bytes < start) {
         bytes = stretch(lines, lines->numbered_bytes, start, &data);
-        if (bytes == 0)
+        if (bytes == 0 || !add_newlines(lines, data, bytes))
             return false;
-        lines->number += count_newlines(data, bytes);
         lines->numbered_bytes += bytes;
     }
     return true;
@@ -210,15 +233,15 @@ static bool print_line(struct find_lines *lines, uint64_t start)
             return false;
         newline = memchr(data, '\n', bytes);
         if (newline)
-            bytes = (size_t)(newline - data);
+            bytes = (size_t)(newline - data) + 1;
         print_stretch(lines, data, bytes, (size_t)(at - start));
         at += bytes;
     }
     if (common.json)
-        print_json(lines, start, (size_t)(at - start));
-    else
+        print_json(lines, start, (size_t)(at - start) - (newline ? 1 : 0));
+    else if (!newline)
         scan_print(lines->file, "\n", 1);
-    lines->printed_bytes = newline ? at + 1 : at;
+    lines->printed_bytes = at;
     return true;
 }
 
@@ -232,7 +255,8 @@ bool find_lines_print(struct find_lines *lines, uint64_t offset_bytes)
         return false;
     lines->count++;
     if (!common.json) {
-        scan_print(lines->file, lines->prefix, strlen(lines->prefix));
+        if (*lines->prefix)
+            scan_print(lines->file, lines->prefix, strlen(lines->prefix));
         if (lines->numbers)
             scan_printf(lines->file, "%llu:", (unsigned long long)lines->number + 1);
     }

@@ -20,9 +20,10 @@ struct find_lines {
     size_t block_bytes;
     uint64_t printed_bytes; /* end of the last line printed; places before it are done */
     uint64_t numbered_bytes;
-    uint64_t number; /* newlines before that */
-    uint64_t count;  /* of lines printed */
-    char *gathered;  /* a line for --json */
+    uint64_t number;            /* newlines before that */
+    uint64_t count;             /* of lines printed */
+    struct verso_scan *counter; /* of newlines */
+    char *gathered;             /* a line for --json */
     size_t gathered_room;
 };
 
