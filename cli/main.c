@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +19,17 @@ static const struct command *const commands[] = {
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static volatile sig_atomic_t interrupted_flag;
+static atomic_bool interrupted_flag; /* threads look at it, so sig_atomic_t would not do */
 
 bool interrupted(void)
 {
-    return interrupted_flag != 0;
+    return atomic_load_explicit(&interrupted_flag, memory_order_relaxed);
 }
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    interrupted_flag = 1;
+    atomic_store_explicit(&interrupted_flag, true, memory_order_relaxed);
 }
 
 static void print_help(FILE *stream)

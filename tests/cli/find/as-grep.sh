@@ -23,11 +23,13 @@ compare() { # OPTIONS PATTERN
         cmp wanted got || echo "differs: $1 '$2' a pipe of $file"
     done
 }
-for options in "" -n -c -i -H -l "-e 99 -e 100000" "-n -e 12 -e 121"; do
-    for pattern in 77 199999 7 xxx nowhere "end 77" X; do
+for options in "" -c "-n -e 12 -e 121"; do
+    for pattern in 77 7 nowhere "end 77"; do
         compare "$options" "$pattern"
     done
 done
+for options in -n -H -l; do compare "$options" xx; done
+compare -i XX
 printf '77\n123456\nno\n' >patterns
 LC_ALL=C grep -aFnf patterns numbers open >wanted
 verso find -nf patterns numbers open >got
