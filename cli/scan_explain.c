@@ -71,6 +71,7 @@ json_t *scan_file_json(const struct scan_file *file)
     json_object_set_new(object, "why", json_string(if_text(result->why)));
     json_object_set_new(object, "kernel", json_string(if_text(result->kernel)));
     json_object_set_new(object, "threads", json_integer(result->thread_count));
+    json_object_set_new(object, "resident_first", json_boolean(result->resident_first));
     json_object_set_new(object, "cached_bytes",
                         result->cached_bytes == VERSO_OFFSET_NONE ? json_null()
                                                                   : json_integer((json_int_t)result->cached_bytes));
@@ -87,7 +88,8 @@ void scan_explain_file(const struct scan_file *file)
     char *shown = name_shown(file->name);
 
     if (result->cached_bytes != VERSO_OFFSET_NONE && result->bytes)
-        (void)snprintf(cached, sizeof(cached), ", %s of it cached", bytes_shown(result->cached_bytes, rest));
+        (void)snprintf(cached, sizeof(cached), ", %s of it cached%s", bytes_shown(result->cached_bytes, rest),
+                       result->resident_first ? " and passed first" : "");
     note("%s: %s, %u thread%s, %s: %s%s in %.3f ms, %.1f GB/s; %s", shown, method_shown(result->method),
          result->thread_count, result->thread_count == 1 ? "" : "s", if_text(result->kernel),
          bytes_shown(result->bytes, size), cached, (double)result->duration_ns / 1e6,

@@ -263,6 +263,7 @@ static int lane_open(struct lane *lane, unsigned thread_count)
         return 0;
     options.thread_count = thread_count;
     options.method = scan_request.method;
+    options.cache = scan_request.cache;
     options.progress = on_progress;
     options.progress_arg = lane;
     lane->state = memset(allocate(NULL, 1, run.job->state_bytes), 0, run.job->state_bytes);

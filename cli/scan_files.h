@@ -25,6 +25,7 @@ struct scan_request {
     bool explain;
     const char *names_file; /* NUL-terminated names */
     unsigned method;        /* enum verso_scan_method: the words of --method are in its order */
+    unsigned cache;         /* enum verso_scan_cache, as well */
     uint64_t thread_count;  /* 0: one for each processor */
     bool ignores_missing;   /* files that are not there are passed by: is_missing */
     bool is_silent;         /* troubles with files are not told; the exit code has them */
@@ -42,6 +43,8 @@ extern struct scan_request scan_request;
       &scan_request.method },                                                                                          \
     { 0, "threads", OPTION_COUNT, "COUNT", "how many threads at most; without it, one for each processor",             \
       &scan_request.thread_count },                                                                                    \
+    { 0, "cache", OPTION_CHOICE, "keep|neutral|drop", "what stays in the page cache: all, what was there, nothing", \
+      &scan_request.cache }, \
     { 0, "explain", OPTION_FLAG, NULL, "say how each file was passed, why so, and how near to the machine's limit",    \
       &scan_request.explain }
 /* clang-format on */

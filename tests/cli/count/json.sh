@@ -7,4 +7,4 @@ echo "exit $?"
 verso count --json --explain ten 2>/dev/null | python3 -c '
 import json, sys
 row = json.load(sys.stdin)["files"][0]
-print(sorted(row), row["threads"], row["method"] in ("read", "mapped"), row["why"] != "")'
+print(*sorted(row), row["threads"], row["method"] in ("read", "mapped"), row["why"] != "")'

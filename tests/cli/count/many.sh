@@ -7,7 +7,7 @@ ln -s 1 tree/link
 find tree -type f | LC_ALL=C sort >sorted
 mapfile -t files <sorted
 LC_ALL=C wc -lw "${files[@]}" >wanted
-for options in "" --threads=1 --threads=7 --method=read; do
+for options in "" --threads=1 --threads=7 --method=read --method=mapped --cache=neutral --cache=drop; do
     # shellcheck disable=SC2086 # none or one on purpose
     verso count -lw $options -r tree >got || echo "exit $?"
     cmp wanted got || echo "differs: $options"

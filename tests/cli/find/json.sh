@@ -9,5 +9,5 @@ verso find --json nowhere t; echo "exit $?"
 for options in "" -o -c; do
     verso find --json --explain $options x t 2>/dev/null | python3 -c '
 import json, sys
-print(sorted(json.load(sys.stdin)["files"][0]))'
+print(*sorted(json.load(sys.stdin)["files"][0]))'
 done
