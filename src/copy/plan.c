@@ -31,6 +31,8 @@ int verso__copy_options_check(struct verso_copy_options *options)
         return VERSO_E_OPTIONS;
     if (options->reflink == VERSO_COPY_REFLINK_NEVER && options->method == VERSO_COPY_METHOD_RANGE)
         return VERSO_E_OPTIONS;
+    if (always && options->flags & VERSO_COPY_ACCEPT_CHANGED && (looks || options->flags & VERSO_COPY_IN_PLACE))
+        return VERSO_E_OPTIONS; /* what is shared would be of another moment than what was looked at */
     if ((options->flags & VERSO_COPY_DENSE) && (options->flags & VERSO_COPY_DIG_HOLES))
         return VERSO_E_OPTIONS;
     if (options->cache != VERSO_COPY_CACHE_KEEP && options->method == VERSO_COPY_METHOD_MAPPED)

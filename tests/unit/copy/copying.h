@@ -59,6 +59,25 @@ static inline void assert_adds_up(const struct verso_copy_report *report)
                                           report->copied_bytes + report->same_bytes);
 }
 
+/* The checksum in a report is the one of the bytes, however they were copied. */
+static inline void assert_digest_of(const char *path, const struct verso_digest_value *value)
+{
+    static unsigned char data[65536];
+    struct verso_digest_value wanted;
+    struct verso_digest *digest;
+    FILE *file = fopen(path, "re");
+    size_t n;
+
+    assert_non_null(file);
+    assert_ok(verso_digest_open((enum verso_digest_kind)value->kind, &digest));
+    while ((n = fread(data, 1, sizeof(data), file)) > 0)
+        verso_digest_update(digest, data, n);
+    (void)fclose(file);
+    verso_digest_value(digest, &wanted);
+    verso_digest_close(digest);
+    assert_true(verso_digest_equal(value, &wanted));
+}
+
 /* Copies; all of it is accounted for, and the target is the same. */
 static inline struct verso_copy_report copied(const char *source, const char *target,
                                               const struct verso_copy_options *options)
@@ -73,6 +92,8 @@ static inline struct verso_copy_report copied(const char *source, const char *ta
     assert_true(report.done_bytes == report.bytes);
     assert_non_null(report.why);
     assert_same_content(source, target);
+    if (report.digest.bytes > 0)
+        assert_digest_of(target, &report.digest);
     return report;
 }
 

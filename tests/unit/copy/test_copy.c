@@ -285,6 +285,8 @@ static void test_options_that_contradict(void **state)
         { sizeof(wrong[0]), 0, 0, VERSO_COPY_METHOD_SPLICE, 0, 1, NULL, NULL },
         { sizeof(wrong[0]), VERSO_COPY_DENSE, VERSO_COPY_REFLINK_ALWAYS, 0, 0, 0, NULL, NULL },
         { sizeof(wrong[0]), 0, VERSO_COPY_REFLINK_ALWAYS, VERSO_COPY_METHOD_READ, 0, 0, NULL, NULL },
+        { sizeof(wrong[0]), VERSO_COPY_ACCEPT_CHANGED, VERSO_COPY_REFLINK_ALWAYS, 0, 0, 1, NULL, NULL },
+        { sizeof(wrong[0]), VERSO_COPY_RESUME | VERSO_COPY_IN_PLACE, 0, 0, 0, 0, NULL, NULL },
         { sizeof(wrong[0]), 0, VERSO_COPY_REFLINK_NEVER, VERSO_COPY_METHOD_RANGE, 0, 0, NULL, NULL },
         { sizeof(wrong[0]), VERSO_COPY_DENSE | VERSO_COPY_DIG_HOLES, 0, 0, 0, 0, NULL, NULL },
         { sizeof(size_t), 0, 0, 0, 0, 0, NULL, NULL },

@@ -17,28 +17,12 @@ static const struct verso_copy_options resuming = { .struct_bytes = sizeof(resum
                                                     .reflink = VERSO_COPY_REFLINK_NEVER,
                                                     .digest = VERSO_DIGEST_XXH3_64 };
 
-static struct verso_digest_value digest_of(const char *path)
-{
-    struct stat status = status_of(path);
-    unsigned char *data = malloc((size_t)status.st_size);
-    struct verso_digest_value value;
-    FILE *file = fopen(path, "re");
-
-    assert_true(data && file);
-    assert_int_equal(fread(data, 1, (size_t)status.st_size, file), status.st_size);
-    assert_ok(verso_digest_of(VERSO_DIGEST_XXH3_64, data, (size_t)status.st_size, &value));
-    (void)fclose(file);
-    free(data);
-    return value;
-}
-
 /* Goes on, and answers how much was there already. */
 static uint64_t resumed(const char *source, const char *target)
 {
-    struct verso_digest_value wanted = digest_of(source);
     struct verso_copy_report report = copied(source, target, &resuming);
 
-    assert_true(verso_digest_equal(&report.digest, &wanted)); /* of the whole, however it came together */
+    assert_int_equal(report.digest.bytes, 8); /* and right, of the whole: copied() looks */
     assert_int_equal(name_count(), 2);
     return report.same_bytes;
 }
