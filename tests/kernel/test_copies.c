@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* copies - what src/copy leans on: stores from a map that was cut, names given in one step, places that are no files. */
+/* copies - what src/copy leans on: stores from a map that was cut, names given in one step, locks, places. */
 #include "kernel_facts.h"
 
 #include <sys/file.h>
