@@ -46,8 +46,8 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Both sides of every comparison are the same loop; the macro makes a direct call of one, and of the other what it is
- * for a peer: a call through a pointer. */
+/* Both sides of every comparison are the same loop; the macro makes of each what it is for a program: inline functions
+ * of the slab, calls of a peer through a pointer. */
 #define TAKE_SLAB(work) verso_slab_alloc((work)->slab)
 #define GIVE_SLAB(work, object) give_slab((work)->slab, object)
 #define TAKE_PEER(work) (work)->peer->allocate((work)->bytes)

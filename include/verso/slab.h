@@ -35,8 +35,43 @@
 
 VERSO_BEGIN_DECLS
 
-/* Opaque, so it may grow without an ABI break. */
-struct verso_slab;
+/*
+ * What verso_slab_alloc() and verso_slab_free() need inline. It is part of the ABI, to be read and written by the
+ * inline functions of this header alone; the rest of a slab, of a front and of a block follows, unseen.
+ */
+
+/* 64 objects side by side. */
+struct verso_slab_word {
+    uint64_t free;        /* a bit for each: 1 free */
+    unsigned char *first; /* the object of the lowest bit */
+};
+
+/* A block of objects; its words begin VERSO_SLAB_WORDS_AT bytes from here. */
+struct verso_slab_block {
+    uint32_t frees; /* that are to come before somebody has to look at the block: it may be empty */
+};
+#define VERSO_SLAB_WORDS_AT 16
+
+/* Where a thread takes objects from. What others read and what it alone writes are lines apart. */
+struct verso_slab_front {
+    uintptr_t thread;
+    unsigned char apart[120];
+    struct verso_slab_word *word;
+};
+
+struct verso_slab {
+    unsigned char *base;              /* the first object */
+    size_t reach_bytes;               /* from there on, that can be freed inline */
+    uint64_t inverse;                 /* 2^32 / stride_bytes, and a little more: */
+    uint32_t excess_end;              /* that times the last object of a block, and 1 */
+    uint32_t unseen;                  /* 0 */
+    size_t stride_bytes;              /* from one object to the next */
+    unsigned char *blocks;            /* struct verso_slab_block, one after the other, */
+    size_t note_bytes;                /* so far apart */
+    struct verso_slab_front *only;    /* NULL: each thread has one of its own */
+    struct verso_slab_front **fronts; /* theirs, by VERSO_SLAB_SLOT() */
+    struct verso_slab_front **owners; /* of each block */
+};
 
 enum verso_slab_flags {
     VERSO_SLAB_SHARED = 1 << 0, /* any number of threads; up to 4,096 that allocate, at a time */
@@ -88,17 +123,17 @@ VERSO_API void verso_slab_close(struct verso_slab *slab);
 /**
  * verso_slab_alloc() - an object
  *
- * A few instructions; once in 64 objects a few more; once in a block (64 KiB, or eight objects) a new block is looked
- * for, and the kernel may be asked for memory.
+ * A few instructions, inline; once in 64 objects a call; once in a block (64 KiB, or eight objects) a new block is
+ * looked for, and the kernel may be asked for memory.
  *
  * Owns:    you own the object until verso_slab_free() or verso_slab_close().
  * Errors:  NULL, with verso_error_last(): VERSO_E_SPAN (objects_max are live); -ENOMEM (the hint says which limit);
  *          -EAGAIN (SHARED: 4,096 threads use it); VERSO_E_OVERWRITTEN (CHECK: the object that was next has been
  *          written to since it was freed; it is set aside, ask again for another).
  * Threads: one at a time; with SHARED any.
- * Source:  `./dev bench slab`.
+ * Source:  inline at the end of this header; `./dev bench slab`.
  */
-VERSO_API VERSO_MUST_CHECK void *verso_slab_alloc(struct verso_slab *slab);
+VERSO_API VERSO_MUST_CHECK inline void *verso_slab_alloc(struct verso_slab *slab);
 
 /**
  * verso_slab_free() - give an object back; takes NULL
@@ -108,7 +143,7 @@ VERSO_API VERSO_MUST_CHECK void *verso_slab_alloc(struct verso_slab *slab);
  * Threads: one at a time; with SHARED any, the one that allocated it or another. What the caller wrote into the object
  *          is done before anybody can be handed it again.
  */
-VERSO_API int verso_slab_free(struct verso_slab *slab, void *object);
+VERSO_API inline int verso_slab_free(struct verso_slab *slab, void *object);
 
 /* ---- Handles: with HANDLES or CHECK ------------------------------------------------------------------------------ */
 
@@ -208,6 +243,96 @@ struct verso_slab_info {
  * Threads: any; takes time with the number of blocks.
  */
 VERSO_API int verso_slab_info(struct verso_slab *slab, struct verso_slab_info *out_info);
+
+/* ---- Inline ------------------------------------------------------------------------------------------------------ */
+
+/* A thread, by an address that no other living thread has; 1: here only the library can tell. */
+#define VERSO_SLAB_THREAD ((uintptr_t)1)
+#if defined(__has_builtin) && (defined(__x86_64__) || defined(__aarch64__))
+#if __has_builtin(__builtin_thread_pointer)
+#undef VERSO_SLAB_THREAD
+#define VERSO_SLAB_THREAD ((uintptr_t)__builtin_thread_pointer())
+#endif
+#endif
+
+/* Where a thread is looked for first, of 4,096 places: by a hash. */
+#define VERSO_SLAB_SLOT(thread) ((uint32_t)((thread) >> 12) * 0x9e3779b1U >> 20)
+
+/* The line that is wanted some calls later is asked for early, as objects are taken by address, mostly, and stored to
+ * at once. An address where nothing stands costs nothing. */
+#define VERSO_SLAB_AHEAD_BYTES 512
+
+/**
+ * verso_slab_alloc_slowly() - what verso_slab_alloc() calls when the word it takes from has no free object
+ * verso_slab_free_slowly()  - what verso_slab_free() calls for all but live objects of the calling thread's blocks,
+ *                             and when a block may have become empty
+ *
+ * Both always where there is more to be done: ZERO, HANDLES, CHECK, AddressSanitizer. The same in every respect.
+ *
+ * Errors:  as verso_slab_alloc(), verso_slab_free().
+ * Threads: as verso_slab_alloc(), verso_slab_free().
+ */
+VERSO_API VERSO_MUST_CHECK void *verso_slab_alloc_slowly(struct verso_slab *slab);
+VERSO_API int verso_slab_free_slowly(struct verso_slab *slab, void *object);
+
+/* Relaxed atomics cost nothing: a word has one writer, and others look. */
+inline void *verso_slab_alloc(struct verso_slab *slab)
+{
+    struct verso_slab_front *front = slab->only;
+    struct verso_slab_word *word;
+    unsigned char *object;
+    uint64_t bits;
+
+    if (!front) {
+        uintptr_t thread = VERSO_SLAB_THREAD;
+
+        front = __atomic_load_n(&slab->fronts[VERSO_SLAB_SLOT(thread)], __ATOMIC_ACQUIRE);
+        if (__builtin_expect(!front || __atomic_load_n(&front->thread, __ATOMIC_RELAXED) != thread, 0))
+            return verso_slab_alloc_slowly(slab);
+    }
+    word = front->word;
+    bits = __atomic_load_n(&word->free, __ATOMIC_RELAXED);
+    if (__builtin_expect(bits == 0, 0))
+        return verso_slab_alloc_slowly(slab);
+    /* The lowest; its offset fits 32 bits, as a block of larger objects has one. */
+    object = word->first + (unsigned)__builtin_ctzll(bits) * (uint32_t)slab->stride_bytes;
+    __atomic_store_n(&word->free, bits & (bits - 1), __ATOMIC_RELAXED);
+    __builtin_prefetch(object + VERSO_SLAB_AHEAD_BYTES, 1);
+    return object;
+}
+
+/*
+ * An object's offset in its block times the inverse has the object's number from bit 32 on, and below it that number
+ * times the excess; for what is no object's first byte, more than the whole inverse, which is larger than that product
+ * can be. So one comparison tells both whether an object begins here and whether the block has so many.
+ */
+inline int verso_slab_free(struct verso_slab *slab, void *object)
+{
+    size_t offset = (size_t)((uintptr_t)object - (uintptr_t)slab->base), index = offset >> 16;
+    uint64_t number = (uint64_t)(offset & 0xffff) * slab->inverse, bits;
+    struct verso_slab_front *front = slab->only;
+    struct verso_slab_block *block;
+    struct verso_slab_word *word;
+
+    if (__builtin_expect(
+            offset >= __atomic_load_n(&slab->reach_bytes, __ATOMIC_RELAXED) || (uint32_t)number >= slab->excess_end, 0))
+        return verso_slab_free_slowly(slab, object);
+    if (!front) {
+        front = __atomic_load_n(&slab->owners[index], __ATOMIC_ACQUIRE);
+        if (__builtin_expect(__atomic_load_n(&front->thread, __ATOMIC_RELAXED) != VERSO_SLAB_THREAD, 0))
+            return verso_slab_free_slowly(slab, object);
+    }
+    block = (struct verso_slab_block *)(void *)(slab->blocks + index * slab->note_bytes);
+    word = (struct verso_slab_word *)(void *)((unsigned char *)block + VERSO_SLAB_WORDS_AT) + (number >> 38);
+    bits = __atomic_load_n(&word->free, __ATOMIC_RELAXED);
+    if (__builtin_expect((int)(bits >> (number >> 32 & 63) & 1), 0))
+        return verso_slab_free_slowly(slab, object);
+    __atomic_store_n(&word->free, bits | (uint64_t)1 << (number >> 32 & 63), __ATOMIC_RELAXED);
+    front->word = word; /* what was freed last is handed out first */
+    if (__builtin_expect(--block->frees == 0, 0))
+        return verso_slab_free_slowly(slab, object); /* the object is free: that is seen by the 0 */
+    return 0;
+}
 
 VERSO_END_DECLS
 

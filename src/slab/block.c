@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#define HELD_WORTH 8                     /* objects found per word, that one goes on looking for */
 #define STEP_BYTES_MAX ((size_t)2 << 20) /* of what is committed at once, ahead of need */
 
 void verso__slab_list(struct verso__slab_cache *cache, size_t index)
@@ -40,28 +41,58 @@ void verso__slab_unlist(struct verso__slab_cache *cache, size_t index)
     else
         cache->listed = block->next;
     block->is_listed = false;
+    block->head.frees = 1; /* the next one lists it again */
 }
 
-bool verso__slab_block_is_free(const struct verso_slab *slab, const struct verso__slab_block *block)
+bool verso__slab_block_has_some(const struct verso__slab *slab, const struct verso__slab_block *block)
 {
-    return block->whole == slab->whole_all &&
-           (!slab->last_mask || verso__slab_bits(&block->free[slab->whole_word_count]) == slab->last_mask);
+    for (unsigned w = 0; w < slab->word_count; w++)
+        if (verso__slab_bits(&block->words[w].free))
+            return true;
+    return false;
 }
 
-bool verso__slab_sum_up(const struct verso_slab *slab, struct verso__slab_block *block)
+bool verso__slab_block_is_free(const struct verso__slab *slab, const struct verso__slab_block *block)
 {
-    bool has_some = false;
+    for (unsigned w = 0; w < slab->word_count; w++)
+        if (verso__slab_bits(&block->words[w].free) != verso__slab_mask(slab, w))
+            return false;
+    return true;
+}
 
-    block->whole = 0;
-    for (unsigned w = 0; w < slab->word_count; w++) {
-        uint64_t bits = verso__slab_bits(&block->free[w]);
+/*
+ * How many objects of a block are handed out at least; 0: none. A look at each of its words is worth it for as many
+ * frees; where few are handed out it ends at the first that are found, and starts there the next time.
+ */
+static uint32_t count_held(const struct verso__slab *slab, struct verso__slab_block *block)
+{
+    unsigned w = block->held;
+    uint32_t count = 0;
 
-        block->some[w] = bits != 0;
-        has_some |= bits != 0;
-        if (w < slab->whole_word_count)
-            block->whole |= (uint64_t)(bits == UINT64_MAX) << w;
+    for (unsigned looked = 1; looked <= slab->word_count; looked++) {
+        uint64_t held = verso__slab_bits(&block->words[w].free) ^ verso__slab_mask(slab, w);
+
+        if (held) {
+            count += (uint32_t)__builtin_popcountll(held);
+            block->held = (uint8_t)w;
+            if (count < looked * HELD_WORTH)
+                break;
+        }
+        w = w + 1 < slab->word_count ? w + 1 : 0;
     }
-    return has_some;
+    return count;
+}
+
+void verso__slab_block_look(struct verso__slab_cache *cache, size_t index)
+{
+    struct verso__slab_block *block = verso__slab_block_at(cache->slab, index);
+    uint32_t count = count_held(cache->slab, block);
+
+    if (!block->is_listed)
+        verso__slab_list(cache, index);
+    block->head.frees = count ? count : 1;
+    if (count == 0 && (cache->listed != index + 1 || block->next))
+        verso__slab_block_put(cache, index);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
@@ -78,7 +109,7 @@ static int commit(struct verso_pages *pages, size_t start, size_t end, const cha
 }
 
 /* At least @needed bytes of a region are memory. Twice what there was, so that calls are few; else just enough. */
-static int grow(const struct verso_slab *slab, struct verso__slab_region *region, uint64_t needed)
+static int grow(const struct verso__slab *slab, struct verso__slab_region *region, uint64_t needed)
 {
     size_t page = verso__os_page_bytes(), least = region->bytes, ahead;
     const char *step = "mprotect";
@@ -102,7 +133,7 @@ static int grow(const struct verso_slab *slab, struct verso__slab_region *region
 }
 
 /* Gives a block's memory back; it reads as zeros then. Bare code. */
-static int discard(struct verso_slab *slab, size_t index)
+static int discard(struct verso__slab *slab, size_t index)
 {
     size_t start = index << slab->block_bits;
     int r;
@@ -117,19 +148,19 @@ static int discard(struct verso_slab *slab, size_t index)
 
 /* ---- Empty blocks; the lock is held ------------------------------------------------------------------------------ */
 
-static void push(struct verso_slab *slab, uint32_t *list, size_t index)
+static void push(struct verso__slab *slab, uint32_t *list, size_t index)
 {
     verso__slab_block_at(slab, index)->next = *list;
     *list = (uint32_t)index + 1;
 }
 
-static void push_bare(struct verso_slab *slab, size_t index)
+static void push_bare(struct verso__slab *slab, size_t index)
 {
     verso__slab_block_at(slab, index)->is_bare = true;
     push(slab, &slab->bare, index);
 }
 
-static size_t pop(struct verso_slab *slab, uint32_t *list)
+static size_t pop(struct verso__slab *slab, uint32_t *list)
 {
     size_t index = *list - 1;
 
@@ -137,7 +168,7 @@ static size_t pop(struct verso_slab *slab, uint32_t *list)
     return index;
 }
 
-int verso__slab_block_strip(struct verso_slab *slab)
+int verso__slab_block_strip(struct verso__slab *slab)
 {
     while (slab->warm) {
         int r = discard(slab, slab->warm - 1);
@@ -151,7 +182,7 @@ int verso__slab_block_strip(struct verso_slab *slab)
 }
 
 /* Over the limit, the block that was just emptied goes; one that the kernel won't take is kept all the same. */
-static void keep(struct verso_slab *slab, size_t index)
+static void keep(struct verso__slab *slab, size_t index)
 {
     if (slab->retained_bytes + slab->used_bytes > slab->retain_bytes && discard(slab, index) == 0) {
         push_bare(slab, index);
@@ -161,7 +192,7 @@ static void keep(struct verso_slab *slab, size_t index)
     slab->retained_bytes += slab->used_bytes;
 }
 
-static int make(struct verso_slab *slab, size_t *out_index)
+static int make(struct verso__slab *slab, size_t *out_index)
 {
     size_t index = slab->made_bytes >> slab->block_bits, start = index << slab->block_bits;
     struct verso__slab_block *block;
@@ -170,7 +201,7 @@ static int make(struct verso_slab *slab, size_t *out_index)
     if (index >= slab->block_max)
         return verso__slab_fail(slab, VERSO_E_SPAN, "alloc",
                                 "all objects are in use: open it with a larger objects_max");
-    r = grow(slab, &slab->notes, (uint64_t)(index + 1) * slab->note_bytes);
+    r = grow(slab, &slab->notes, (uint64_t)(index + 1) * slab->head.note_bytes);
     if (r == 0 && slab->generations)
         r = grow(slab, &slab->states, (uint64_t)(index + 1) * sizeof(uint32_t) << slab->index_bits);
     if (r == 0)
@@ -181,17 +212,23 @@ static int make(struct verso_slab *slab, size_t *out_index)
     if (r < 0)
         return r;
     block = verso__slab_block_at(slab, index);
-    for (unsigned w = 0; w < slab->word_count; w++)
-        verso__slab_bits_set(&block->free[w], w < slab->whole_word_count ? UINT64_MAX : slab->last_mask);
-    (void)verso__slab_sum_up(slab, block);
+    for (unsigned w = 0; w < slab->word_count; w++) {
+        struct verso__slab_place first = { index, (size_t)w * VERSO__SLAB_WORD_OBJECTS };
+
+        verso__slab_bits_set(&block->words[w].free, verso__slab_mask(slab, w));
+        block->words[w].first = verso__slab_address(slab, first);
+    }
+    block->head.frees = 1;
     verso__slab_fresh(slab, index);
-    atomic_store_explicit(&slab->owners[index], &verso__slab_nobody, memory_order_relaxed);
+    verso__slab_owner_set(slab, index, &verso__slab_nobody);
     atomic_store_explicit(&slab->made_bytes, start + verso__slab_block_bytes(slab), memory_order_release);
+    if (!slab->care)
+        __atomic_store_n(&slab->head.reach_bytes, start + verso__slab_block_bytes(slab), __ATOMIC_RELEASE);
     *out_index = index;
     return 0;
 }
 
-static int get(struct verso_slab *slab, bool only_warm, size_t *out_index)
+static int get(struct verso__slab *slab, bool only_warm, size_t *out_index)
 {
     if (slab->warm) {
         *out_index = pop(slab, &slab->warm);
@@ -212,14 +249,14 @@ static int get(struct verso_slab *slab, bool only_warm, size_t *out_index)
 
 int verso__slab_block_get(struct verso__slab_cache *cache, bool only_warm)
 {
-    struct verso_slab *slab = cache->slab;
+    struct verso__slab *slab = cache->slab;
     size_t index = 0;
     int r;
 
     verso__slab_lock(slab);
     r = get(slab, only_warm, &index);
     if (r == 0) {
-        atomic_store_explicit(&slab->owners[index], cache, memory_order_release);
+        verso__slab_owner_set(slab, index, cache);
         verso__slab_list(cache, index);
     }
     verso__slab_unlock(slab);
@@ -228,16 +265,14 @@ int verso__slab_block_get(struct verso__slab_cache *cache, bool only_warm)
 
 void verso__slab_block_put(struct verso__slab_cache *cache, size_t index)
 {
-    struct verso_slab *slab = cache->slab;
+    struct verso__slab *slab = cache->slab;
     struct verso__slab_place place;
 
-    if (cache->base && verso__slab_locate(slab, cache->base, &place) && place.block == index) {
-        cache->word = &verso__slab_none;
-        cache->base = NULL;
-    }
+    if (cache->front.word->first && verso__slab_locate(slab, cache->front.word->first, &place) && place.block == index)
+        cache->front.word = &verso__slab_none;
     verso__slab_unlist(cache, index);
     verso__slab_lock(slab);
-    atomic_store_explicit(&slab->owners[index], &verso__slab_nobody, memory_order_release);
+    verso__slab_owner_set(slab, index, &verso__slab_nobody);
     keep(slab, index);
     verso__slab_unlock(slab);
 }

@@ -28,19 +28,19 @@ unsigned verso__slab_care_of(unsigned flags)
     return care;
 }
 
-static void poison(const struct verso_slab *slab, const void *memory, size_t bytes)
+static void poison(const struct verso__slab *slab, const void *memory, size_t bytes)
 {
     if (slab->care & VERSO__SLAB_CARE_POISON)
         __asan_poison_memory_region(memory, bytes);
 }
 
-static void unpoison(const struct verso_slab *slab, const void *memory, size_t bytes)
+static void unpoison(const struct verso__slab *slab, const void *memory, size_t bytes)
 {
     if (slab->care & VERSO__SLAB_CARE_POISON)
         __asan_unpoison_memory_region(memory, bytes);
 }
 
-static _Atomic uint32_t *generation_of(const struct verso_slab *slab, struct verso__slab_place place)
+static _Atomic uint32_t *generation_of(const struct verso__slab *slab, struct verso__slab_place place)
 {
     return &slab->generations[(place.block << slab->index_bits) + place.object];
 }
@@ -62,9 +62,9 @@ __attribute__((no_sanitize("address"))) static bool is_filled(const unsigned cha
     return true;
 }
 
-void verso__slab_fresh(struct verso_slab *slab, size_t index)
+void verso__slab_fresh(struct verso__slab *slab, size_t index)
 {
-    unsigned char *start = slab->base + (index << slab->block_bits);
+    unsigned char *start = slab->head.base + (index << slab->block_bits);
 
     unpoison(slab, start, slab->used_bytes);
     if (slab->care & VERSO__SLAB_CARE_FILL)
@@ -72,12 +72,12 @@ void verso__slab_fresh(struct verso_slab *slab, size_t index)
     poison(slab, start, slab->used_bytes);
 }
 
-void verso__slab_forget(struct verso_slab *slab)
+void verso__slab_forget(struct verso__slab *slab)
 {
-    unpoison(slab, slab->base, slab->made_bytes);
+    unpoison(slab, slab->head.base, slab->made_bytes);
 }
 
-static void *set_aside(struct verso_slab *slab, void *object)
+static void *set_aside(struct verso__slab *slab, void *object)
 {
     poison(slab, object, slab->object_bytes);
     atomic_fetch_add_explicit(&slab->set_aside_count, 1, memory_order_relaxed);
@@ -85,7 +85,7 @@ static void *set_aside(struct verso_slab *slab, void *object)
     return NULL;
 }
 
-void *verso__slab_prepare(struct verso_slab *slab, void *object)
+void *verso__slab_prepare(struct verso__slab *slab, void *object)
 {
     struct verso__slab_place place;
     _Atomic uint32_t *generation;
@@ -104,7 +104,7 @@ void *verso__slab_prepare(struct verso_slab *slab, void *object)
 }
 
 /* From odd to even: of several threads, one does it. */
-static bool end_life(const struct verso_slab *slab, struct verso__slab_place place, uint32_t meant)
+static bool end_life(const struct verso__slab *slab, struct verso__slab_place place, uint32_t meant)
 {
     _Atomic uint32_t *generation = generation_of(slab, place);
     uint32_t now = atomic_load_explicit(generation, memory_order_relaxed);
@@ -118,7 +118,7 @@ static bool end_life(const struct verso_slab *slab, struct verso__slab_place pla
     return true;
 }
 
-int verso__slab_retire(struct verso_slab *slab, struct verso__slab_place place, uint32_t generation)
+int verso__slab_retire(struct verso__slab *slab, struct verso__slab_place place, uint32_t generation)
 {
     unsigned char *object = verso__slab_address(slab, place);
 
@@ -133,13 +133,12 @@ int verso__slab_retire(struct verso_slab *slab, struct verso__slab_place place, 
 /* ---- Live or not ------------------------------------------------------------------------------------------------- */
 
 /* The live objects among those of a word. */
-static uint64_t live_of(const struct verso_slab *slab, size_t index, unsigned w)
+static uint64_t live_of(const struct verso__slab *slab, size_t index, unsigned w)
 {
-    uint64_t live = w < slab->whole_word_count ? UINT64_MAX : slab->last_mask;
+    uint64_t live = verso__slab_mask(slab, w) & ~verso__slab_bits(&verso__slab_block_at(slab, index)->words[w].free);
 
-    live &= ~verso__slab_bits(&verso__slab_block_at(slab, index)->free[w]);
     if (slab->is_shared)
-        live &= ~verso__slab_bits(&verso__slab_remote_at(slab, index)->freed[w]);
+        live &= ~atomic_load_explicit(&verso__slab_remote_at(slab, index)->freed[w], memory_order_relaxed);
     if (!slab->generations)
         return live;
     for (uint64_t left = live; left; left &= left - 1) {
@@ -152,7 +151,7 @@ static uint64_t live_of(const struct verso_slab *slab, size_t index, unsigned w)
     return live;
 }
 
-uint64_t verso__slab_live_count(const struct verso_slab *slab, size_t index)
+uint64_t verso__slab_live_count(const struct verso__slab *slab, size_t index)
 {
     uint64_t count = 0;
 
@@ -161,14 +160,15 @@ uint64_t verso__slab_live_count(const struct verso_slab *slab, size_t index)
     return count;
 }
 
-void *verso_slab_next(struct verso_slab *slab, const void *previous)
+void *verso_slab_next(struct verso_slab *head, const void *previous)
 {
+    const struct verso__slab *slab = verso__slab_of(head);
     struct verso__slab_place place = { 0, 0 };
     size_t block_count = slab->made_bytes >> slab->block_bits;
     uint64_t skip = 0; /* lanes of the first word */
 
     if (previous) {
-        if (!verso__slab_locate(slab, previous, &place) || place.object >= slab->block_objects)
+        if (!verso__slab_locate(slab, previous, &place))
             return NULL;
         skip = (uint64_t)2 << (place.object % VERSO__SLAB_WORD_OBJECTS);
         skip -= 1;
@@ -185,7 +185,7 @@ void *verso_slab_next(struct verso_slab *slab, const void *previous)
     return NULL;
 }
 
-static void *find_overwritten(struct verso_slab *slab, size_t index)
+static void *find_overwritten(struct verso__slab *slab, size_t index)
 {
     if (verso__slab_block_at(slab, index)->is_bare)
         return NULL;
@@ -199,8 +199,10 @@ static void *find_overwritten(struct verso_slab *slab, size_t index)
     return NULL;
 }
 
-int verso_slab_verify(struct verso_slab *slab, void **out_object)
+int verso_slab_verify(struct verso_slab *head, void **out_object)
 {
+    struct verso__slab *slab = verso__slab_of(head);
+
     if (!(slab->flags & VERSO_SLAB_CHECK))
         return verso__slab_fail(slab, VERSO_E_OPTIONS, "verify", "open it with VERSO_SLAB_CHECK");
     for (size_t i = 0; i < slab->made_bytes >> slab->block_bits; i++) {
@@ -219,14 +221,15 @@ int verso_slab_verify(struct verso_slab *slab, void **out_object)
 
 static const char no_handles[] = "open it with VERSO_SLAB_HANDLES";
 
-int verso_slab_handle(struct verso_slab *slab, const void *object, struct verso_slab_handle *out_handle)
+int verso_slab_handle(struct verso_slab *head, const void *object, struct verso_slab_handle *out_handle)
 {
+    const struct verso__slab *slab = verso__slab_of(head);
     struct verso__slab_place place;
     uint32_t generation;
 
     if (!slab->generations)
         return verso__slab_fail(slab, VERSO_E_OPTIONS, "handle", no_handles);
-    if (!verso__slab_locate(slab, object, &place) || place.object >= slab->block_objects)
+    if (!verso__slab_locate(slab, object, &place))
         return verso__slab_fail_at(slab, VERSO_E_FOREIGN, "handle", object, NULL);
     generation = atomic_load_explicit(generation_of(slab, place), memory_order_acquire);
     if (!(generation & 1))
@@ -236,7 +239,7 @@ int verso_slab_handle(struct verso_slab *slab, const void *object, struct verso_
     return 0;
 }
 
-static bool find_meant(const struct verso_slab *slab, struct verso_slab_handle handle, struct verso__slab_place *out)
+static bool find_meant(const struct verso__slab *slab, struct verso_slab_handle handle, struct verso__slab_place *out)
 {
     out->block = handle.index >> slab->index_bits;
     out->object = handle.index & (((size_t)1 << slab->index_bits) - 1);
@@ -245,15 +248,17 @@ static bool find_meant(const struct verso_slab *slab, struct verso_slab_handle h
            atomic_load_explicit(generation_of(slab, *out), memory_order_acquire) == handle.generation;
 }
 
-void *verso_slab_get(struct verso_slab *slab, struct verso_slab_handle handle)
+void *verso_slab_get(struct verso_slab *head, struct verso_slab_handle handle)
 {
+    const struct verso__slab *slab = verso__slab_of(head);
     struct verso__slab_place place;
 
     return find_meant(slab, handle, &place) ? verso__slab_address(slab, place) : NULL;
 }
 
-int verso_slab_free_handle(struct verso_slab *slab, struct verso_slab_handle handle)
+int verso_slab_free_handle(struct verso_slab *head, struct verso_slab_handle handle)
 {
+    struct verso__slab *slab = verso__slab_of(head);
     struct verso__slab_place place;
 
     if (!slab->generations)

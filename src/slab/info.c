@@ -4,23 +4,24 @@
 
 #include <string.h>
 
-static unsigned count_threads(const struct verso_slab *slab)
+static unsigned count_threads(const struct verso__slab *slab)
 {
     unsigned count = 0;
 
     for (const struct verso__slab_cache *cache = slab->caches; slab->is_shared && cache; cache = cache->next)
-        count += atomic_load_explicit(&cache->thread, memory_order_relaxed) != VERSO__SLAB_NOBODY;
+        count += verso__slab_thread_of(cache) != VERSO__SLAB_NOBODY;
     return count;
 }
 
-int verso_slab_info(struct verso_slab *slab, struct verso_slab_info *out_info)
+int verso_slab_info(struct verso_slab *head, struct verso_slab_info *out_info)
 {
+    struct verso__slab *slab = verso__slab_of(head);
     struct verso_slab_info info = { .struct_bytes = out_info->struct_bytes };
 
     if (info.struct_bytes < sizeof(info))
         return verso__slab_fail(slab, VERSO_E_OPTIONS, "info", "start from VERSO_SLAB_INFO_INIT");
     info.object_bytes = slab->object_bytes;
-    info.stride_bytes = slab->stride_bytes;
+    info.stride_bytes = slab->head.stride_bytes;
     info.align_bytes = slab->align_bytes;
     info.block_bytes = verso__slab_block_bytes(slab);
     info.block_objects = slab->block_objects;
@@ -53,8 +54,9 @@ static void give_up_empty(struct verso__slab_cache *cache)
     }
 }
 
-int verso_slab_trim(struct verso_slab *slab)
+int verso_slab_trim(struct verso_slab *head)
 {
+    struct verso__slab *slab = verso__slab_of(head);
     struct verso__slab_cache *cache = verso__slab_cache_of_thread(slab);
     int r;
 

@@ -28,14 +28,15 @@
 #define SPAN_BYTES_DEFAULT ((uint64_t)256 << 20)
 #endif
 
-int verso__slab_fail(const struct verso_slab *slab, int code, const char *step, const char *hint)
+int verso__slab_fail(const struct verso__slab *slab, int code, const char *step, const char *hint)
 {
     return verso__fail_hint(code, step, slab->objects_pages->name, hint);
 }
 
-int verso__slab_fail_at(const struct verso_slab *slab, int code, const char *step, const void *object, const char *hint)
+int verso__slab_fail_at(const struct verso__slab *slab, int code, const char *step, const void *object,
+                        const char *hint)
 {
-    uintptr_t address = (uintptr_t)object, base = (uintptr_t)slab->base;
+    uintptr_t address = (uintptr_t)object, base = (uintptr_t)slab->head.base;
     uint64_t offset = address >= base ? address - base : VERSO_OFFSET_NONE;
     const struct verso__failure failure = { code, 0, step, slab->objects_pages->name, offset, hint };
 
@@ -49,7 +50,7 @@ static int refuse(int code, const char *hint)
     return verso__fail_hint(code, "options", NULL, hint);
 }
 
-static int size_objects(struct verso_slab *slab, size_t object_bytes, size_t align)
+static int size_objects(struct verso__slab *slab, size_t object_bytes, size_t align)
 {
     uint64_t stride;
 
@@ -65,14 +66,14 @@ static int size_objects(struct verso_slab *slab, size_t object_bytes, size_t ali
         return refuse(VERSO_E_OVERFLOW, "objects are larger than address spaces are");
     slab->object_bytes = object_bytes;
     slab->align_bytes = align;
-    slab->stride_bytes = (size_t)stride;
+    slab->head.stride_bytes = (size_t)stride;
     return 0;
 }
 
-static void size_blocks(struct verso_slab *slab)
+static void size_blocks(struct verso__slab *slab)
 {
     size_t page = verso__os_page_bytes(), guard = slab->flags & VERSO_SLAB_GUARD ? page : 0;
-    size_t stride = slab->stride_bytes, block = (size_t)1 << VERSO__SLAB_BLOCK_BITS, count;
+    size_t stride = slab->head.stride_bytes, block = (size_t)1 << VERSO__SLAB_BLOCK_BITS, count;
     size_t least = stride <= STRIDE_LARGE_BYTES ? BLOCK_LARGE_OBJECTS * stride + guard : stride + guard;
 
     while (block < least || block <= page)
@@ -84,18 +85,16 @@ static void size_blocks(struct verso_slab *slab)
     slab->block_objects = (unsigned)count;
     slab->block_bits = (unsigned)__builtin_ctzll(block);
     slab->word_count = (unsigned)((count + VERSO__SLAB_WORD_OBJECTS - 1) / VERSO__SLAB_WORD_OBJECTS);
-    slab->whole_word_count = (unsigned)(count / VERSO__SLAB_WORD_OBJECTS);
-    slab->whole_all = slab->whole_word_count < 64 ? ((uint64_t)1 << slab->whole_word_count) - 1 : UINT64_MAX;
-    slab->last_mask = ((uint64_t)1 << (count % VERSO__SLAB_WORD_OBJECTS)) - 1;
-    if (!slab->care && slab->block_bits == VERSO__SLAB_BLOCK_BITS)
-        slab->common_count = (size_t)slab->whole_word_count * VERSO__SLAB_WORD_OBJECTS;
+    slab->last_mask = UINT64_MAX >> (VERSO__SLAB_WORD_OBJECTS - 1 - (count - 1) % VERSO__SLAB_WORD_OBJECTS);
     while ((size_t)1 << slab->index_bits < count)
         slab->index_bits++;
-    if (stride <= STRIDE_LARGE_BYTES)
-        slab->inverse = (((uint64_t)1 << VERSO__SLAB_INVERSE_BITS) + stride - 1) / stride;
+    if (slab->block_bits == VERSO__SLAB_BLOCK_BITS) {
+        slab->head.inverse = ((uint64_t)1 << 32) / stride + 1;
+        slab->head.excess_end = (uint32_t)((count - 1) * (slab->head.inverse * stride - ((uint64_t)1 << 32)) + 1);
+    }
 }
 
-static bool fits(const struct verso_slab *slab)
+static bool fits(const struct verso__slab *slab)
 {
     size_t bytes = (size_t)(slab->block_max << slab->block_bits);
     void *address;
@@ -108,7 +107,7 @@ static bool fits(const struct verso_slab *slab)
 
 /* What a process that may not have that many addresses (RLIMIT_AS) gets is found by trying; the rest of the program
  * wants most of it. */
-static void count_usual_blocks(struct verso_slab *slab)
+static void count_usual_blocks(struct verso__slab *slab)
 {
     uint64_t least = verso__max_u64(1, SPAN_BYTES_LEAST >> slab->block_bits), usual;
 
@@ -121,7 +120,7 @@ static void count_usual_blocks(struct verso_slab *slab)
         slab->block_max = verso__max_u64(slab->block_max / 4, least);
 }
 
-static int count_blocks(struct verso_slab *slab, uint64_t objects_max)
+static int count_blocks(struct verso__slab *slab, uint64_t objects_max)
 {
     uint64_t bytes;
 
@@ -138,7 +137,7 @@ static int count_blocks(struct verso_slab *slab, uint64_t objects_max)
     return 0;
 }
 
-static int size(struct verso_slab *slab, size_t object_bytes, const struct verso_slab_options *options)
+static int size(struct verso__slab *slab, size_t object_bytes, const struct verso_slab_options *options)
 {
     int r;
 
@@ -157,7 +156,7 @@ static int size(struct verso_slab *slab, size_t object_bytes, const struct verso
 
 /* ---- Places ------------------------------------------------------------------------------------------------------ */
 
-static int open_objects(struct verso_slab *slab, const char *name)
+static int open_objects(struct verso__slab *slab, const char *name)
 {
     struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
     int r;
@@ -171,7 +170,7 @@ static int open_objects(struct verso_slab *slab, const char *name)
     r = verso_pages_open(slab->block_max << slab->block_bits, &options, &slab->objects_pages);
     if (r < 0)
         return r;
-    slab->base = verso_pages_data(slab->objects_pages);
+    slab->head.base = verso_pages_data(slab->objects_pages);
     slab->objects = (struct verso__slab_region){ slab->objects_pages, 0, verso_pages_bytes(slab->objects_pages), 0 };
     return 0;
 }
@@ -186,23 +185,30 @@ static size_t lay_out(size_t *at, size_t bytes)
     return start;
 }
 
-static int open_notes(struct verso_slab *slab, const char *name)
+/* So that threads do not write to each other's lines. */
+static size_t whole_lines(size_t bytes)
+{
+    return (bytes + VERSO__SLAB_LINE - 1) / VERSO__SLAB_LINE * VERSO__SLAB_LINE;
+}
+
+static int open_notes(struct verso__slab *slab, const char *name)
 {
     size_t words = slab->word_count * sizeof(uint64_t), at = 0, fixed, notes, states, owners;
-    size_t table = slab->is_shared ? VERSO__SLAB_THREADS_MAX * sizeof(*slab->table) : 0;
+    size_t note = sizeof(struct verso__slab_block) + slab->word_count * sizeof(struct verso_slab_word);
+    size_t table = slab->is_shared ? VERSO__SLAB_THREADS_MAX * sizeof(*slab->head.fronts) : 0;
     struct verso_pages_options options = VERSO_PAGES_OPTIONS_INIT;
     unsigned char *data;
     int r;
 
-    words = (words + VERSO__SLAB_LINE - 1) / VERSO__SLAB_LINE * VERSO__SLAB_LINE;
-    slab->remote_bytes = sizeof(struct verso__slab_block) + words;
-    slab->note_bytes = slab->remote_bytes;
-    if (slab->is_shared)
-        slab->note_bytes += sizeof(struct verso__slab_remote) + words;
+    slab->head.note_bytes = note;
+    if (slab->is_shared) {
+        slab->remote_bytes = whole_lines(note);
+        slab->head.note_bytes = slab->remote_bytes + sizeof(struct verso__slab_remote) + whole_lines(words);
+    }
     (void)lay_out(&at, table);
-    owners = lay_out(&at, (size_t)slab->block_max * sizeof(*slab->owners));
+    owners = lay_out(&at, (size_t)slab->block_max * sizeof(*slab->head.owners));
     fixed = at;
-    notes = lay_out(&at, (size_t)slab->block_max * slab->note_bytes);
+    notes = lay_out(&at, (size_t)slab->block_max * slab->head.note_bytes);
     states = at;
     if (slab->flags & VERSO_SLAB_HANDLES)
         (void)lay_out(&at, (size_t)slab->block_max * sizeof(uint32_t) << slab->index_bits);
@@ -214,9 +220,9 @@ static int open_notes(struct verso_slab *slab, const char *name)
     if (r < 0)
         return r;
     data = verso_pages_data(slab->notes_pages);
-    slab->table = (void *)data;
-    slab->owners = (void *)(data + owners);
-    slab->blocks = data + notes;
+    slab->head.fronts = (void *)data;
+    slab->head.owners = (void *)(data + owners);
+    slab->head.blocks = data + notes;
     slab->notes = (struct verso__slab_region){ slab->notes_pages, notes, states - notes, 0 };
     slab->states = (struct verso__slab_region){ slab->notes_pages, states, at - states, 0 };
     if (slab->flags & VERSO_SLAB_HANDLES)
@@ -224,7 +230,7 @@ static int open_notes(struct verso_slab *slab, const char *name)
     return 0;
 }
 
-static int set_up(struct verso_slab *slab, size_t object_bytes, const struct verso_slab_options *options)
+static int set_up(struct verso__slab *slab, size_t object_bytes, const struct verso_slab_options *options)
 {
     const char *name = options->name ? options->name : "verso slab";
     int r = size(slab, object_bytes, options);
@@ -235,20 +241,20 @@ static int set_up(struct verso_slab *slab, size_t object_bytes, const struct ver
         r = open_notes(slab, name);
     if (r < 0)
         return r;
-    if (slab->is_shared) {
+    if (slab->is_shared)
         r = verso__slab_enroll(slab);
-    } else {
-        slab->only = verso__slab_cache_make(slab);
-        slab->common = slab->care ? NULL : slab->only;
-        r = slab->only ? 0 : -ENOMEM;
-    }
+    else
+        slab->only = &slab->own;
+    slab->head.only = slab->only ? &slab->only->front : NULL;
+    if (slab->care)
+        slab->head.only = &verso__slab_nobody.front; /* it never has any: all come the slow way */
     return r < 0 ? verso__slab_fail(slab, r, "allocate", NULL) : 0;
 }
 
 int verso_slab_open(size_t object_bytes, const struct verso_slab_options *given, struct verso_slab **out_slab)
 {
     struct verso_slab_options options = VERSO_SLAB_OPTIONS_INIT;
-    struct verso_slab *slab;
+    struct verso__slab *slab;
     int r;
 
     if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
@@ -257,21 +263,25 @@ int verso_slab_open(size_t object_bytes, const struct verso_slab_options *given,
     if (!slab)
         return verso__fail(-ENOMEM, "malloc", options.name);
     (void)pthread_mutex_init(&slab->lock, NULL);
+    slab->own.slab = slab;
+    slab->own.front.word = &verso__slab_none;
     r = set_up(slab, object_bytes, &options);
     if (r == 0)
-        *out_slab = slab;
+        *out_slab = &slab->head;
     else
-        verso_slab_close(slab);
+        verso_slab_close(&slab->head);
     return r;
 }
 
-void verso_slab_close(struct verso_slab *slab)
+void verso_slab_close(struct verso_slab *head)
 {
+    struct verso__slab *slab = verso__slab_of(head);
+
     if (!slab)
         return;
     verso__slab_leave(slab);
     verso__slab_caches_close(slab);
-    if (slab->base)
+    if (slab->head.base)
         verso__slab_forget(slab);
     verso_pages_close(slab->notes_pages);
     verso_pages_close(slab->objects_pages);

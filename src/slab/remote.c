@@ -10,7 +10,7 @@
  */
 #include "slab/slab.h"
 
-static void push(const struct verso_slab *slab, struct verso__slab_cache *owner, size_t index)
+static void push(const struct verso__slab *slab, struct verso__slab_cache *owner, size_t index)
 {
     struct verso__slab_remote *remote = verso__slab_remote_at(slab, index);
     uint32_t first = atomic_load_explicit(&owner->pending, memory_order_relaxed);
@@ -21,7 +21,7 @@ static void push(const struct verso_slab *slab, struct verso__slab_cache *owner,
                                                   memory_order_relaxed));
 }
 
-int verso__slab_give_remote(struct verso_slab *slab, struct verso__slab_place place)
+int verso__slab_give_remote(struct verso__slab *slab, struct verso__slab_place place)
 {
     struct verso__slab_remote *remote = verso__slab_remote_at(slab, place.block);
     size_t w = place.object / VERSO__SLAB_WORD_OBJECTS;
@@ -42,7 +42,7 @@ int verso__slab_give_remote(struct verso_slab *slab, struct verso__slab_place pl
 /* What others freed of a block of the cache's own becomes its own. */
 static void fetch(struct verso__slab_cache *cache, size_t index)
 {
-    struct verso_slab *slab = cache->slab;
+    struct verso__slab *slab = cache->slab;
     struct verso__slab_block *block = verso__slab_block_at(slab, index);
     struct verso__slab_remote *remote = verso__slab_remote_at(slab, index);
     uint64_t words = atomic_exchange_explicit(&remote->summary, 0, memory_order_acq_rel);
@@ -50,25 +50,19 @@ static void fetch(struct verso__slab_cache *cache, size_t index)
     for (; words; words &= words - 1) {
         unsigned w = (unsigned)__builtin_ctzll(words);
         uint64_t freed = atomic_exchange_explicit(&remote->freed[w], 0, memory_order_acquire);
-        uint64_t was = verso__slab_bits(&block->free[w]);
+        uint64_t was = verso__slab_bits(&block->words[w].free);
 
         if (freed & was)
             atomic_fetch_add_explicit(&slab->double_free_count, (uint64_t)__builtin_popcountll(freed & was),
                                       memory_order_relaxed);
-        verso__slab_bits_set(&block->free[w], was | freed);
-        block->some[w] = 1;
-        if (w < slab->whole_word_count && (was | freed) == UINT64_MAX)
-            block->whole |= (uint64_t)1 << w;
+        verso__slab_bits_set(&block->words[w].free, was | freed);
     }
-    if (!block->is_listed)
-        verso__slab_list(cache, index);
-    if (verso__slab_block_is_free(slab, block) && (cache->listed != index + 1 || block->next))
-        verso__slab_block_put(cache, index);
+    verso__slab_block_look(cache, index);
 }
 
 void verso__slab_drain(struct verso__slab_cache *from, struct verso__slab_cache *cache)
 {
-    const struct verso_slab *slab = cache->slab;
+    const struct verso__slab *slab = cache->slab;
     uint32_t next;
 
     if (!atomic_load_explicit(&from->pending, memory_order_relaxed))
@@ -80,7 +74,7 @@ void verso__slab_drain(struct verso__slab_cache *from, struct verso__slab_cache 
 
         next = verso__slab_remote_at(slab, index)->next_pending;
         if (owner == from) {
-            atomic_store_explicit(&slab->owners[index], cache, memory_order_release);
+            verso__slab_owner_set(slab, index, cache);
             owner = cache;
         }
         if (owner == cache)
@@ -96,7 +90,7 @@ static void take_over(struct verso__slab_cache *from, struct verso__slab_cache *
         size_t index = from->listed - 1;
 
         verso__slab_unlist(from, index);
-        atomic_store_explicit(&cache->slab->owners[index], cache, memory_order_release);
+        verso__slab_owner_set(cache->slab, index, cache);
         verso__slab_list(cache, index);
     }
     verso__slab_drain(from, cache);
@@ -105,7 +99,7 @@ static void take_over(struct verso__slab_cache *from, struct verso__slab_cache *
 /* Meanwhile no thread can have them. Blocks that are full stay theirs, until something of them is freed. */
 void verso__slab_inherit(struct verso__slab_cache *cache)
 {
-    struct verso_slab *slab = cache->slab;
+    struct verso__slab *slab = cache->slab;
     struct verso__slab_cache *orphans, *last = NULL;
 
     verso__slab_lock(slab);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 static pthread_mutex_t all = PTHREAD_MUTEX_INITIALIZER; /* over the two that follow */
-static struct verso_slab *slabs;                        /* SHARED ones */
+static struct verso__slab *slabs;                       /* SHARED ones */
 static _Thread_local struct verso__slab_cache *visits;  /* the thread's caches in all slabs */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -24,19 +24,13 @@ static int key_error;
 
 /* ---- A cache ----------------------------------------------------------------------------------------------------- */
 
-static void drop_word(struct verso__slab_cache *cache)
-{
-    cache->word = &verso__slab_none;
-    cache->base = NULL;
-}
-
-struct verso__slab_cache *verso__slab_cache_make(struct verso_slab *slab)
+struct verso__slab_cache *verso__slab_cache_make(struct verso__slab *slab)
 {
     struct verso__slab_cache *cache = calloc(1, sizeof(*cache));
 
     if (!cache)
         return NULL;
-    drop_word(cache);
+    cache->front.word = &verso__slab_none;
     cache->slab = slab;
     cache->next = slab->caches;
     slab->caches = cache;
@@ -46,10 +40,10 @@ struct verso__slab_cache *verso__slab_cache_make(struct verso_slab *slab)
 /* Both locks are held. Its blocks stay its own, for who takes it over or takes from it. */
 static void orphan(struct verso__slab_cache *cache)
 {
-    drop_word(cache);
+    cache->front.word = &verso__slab_none;
     cache->orphan = cache->slab->orphans;
     cache->slab->orphans = cache;
-    atomic_store_explicit(&cache->thread, VERSO__SLAB_NOBODY, memory_order_release);
+    verso__slab_thread_set(cache, VERSO__SLAB_NOBODY);
 }
 
 static void visit_begin(struct verso__slab_cache *cache)
@@ -88,7 +82,7 @@ static void leave(void *arg)
     (void)pthread_mutex_unlock(&all);
 }
 
-void verso__slab_caches_close(struct verso_slab *slab)
+void verso__slab_caches_close(struct verso__slab *slab)
 {
     if (slab->is_shared)
         (void)pthread_mutex_lock(&all);
@@ -106,31 +100,34 @@ void verso__slab_caches_close(struct verso_slab *slab)
 
 /* ---- Entering ---------------------------------------------------------------------------------------------------- */
 
-static struct verso__slab_cache *find(const struct verso_slab *slab, uintptr_t thread)
+static struct verso__slab_cache *in_slot(const struct verso__slab *slab, size_t slot)
 {
-    for (size_t i = 0, slot = verso__slab_slot(thread); i < VERSO__SLAB_THREADS_MAX; i++, slot++) {
-        struct verso__slab_cache *cache =
-            atomic_load_explicit(&slab->table[slot % VERSO__SLAB_THREADS_MAX], memory_order_acquire);
+    return (struct verso__slab_cache *)(void *)__atomic_load_n(&slab->head.fronts[slot], __ATOMIC_ACQUIRE);
+}
+
+static struct verso__slab_cache *find(const struct verso__slab *slab, uintptr_t thread)
+{
+    for (size_t i = 0, slot = VERSO_SLAB_SLOT(thread); i < VERSO__SLAB_THREADS_MAX; i++, slot++) {
+        struct verso__slab_cache *cache = in_slot(slab, slot % VERSO__SLAB_THREADS_MAX);
 
         if (!cache)
             return NULL;
-        if (atomic_load_explicit(&cache->thread, memory_order_relaxed) == thread)
+        if (verso__slab_thread_of(cache) == thread)
             return cache;
     }
     return NULL;
 }
 
 /* The lock is held. An entry is free when its cache has moved on to another, or has no thread. -EAGAIN. */
-static int find_slot(const struct verso_slab *slab, uintptr_t thread, unsigned *out_slot)
+static int find_slot(const struct verso__slab *slab, uintptr_t thread, unsigned *out_slot)
 {
-    size_t first = verso__slab_slot(thread);
+    size_t first = VERSO_SLAB_SLOT(thread);
 
     for (size_t i = 0; i < VERSO__SLAB_THREADS_MAX; i++) {
         size_t slot = (first + i) % VERSO__SLAB_THREADS_MAX;
-        const struct verso__slab_cache *cache = atomic_load_explicit(&slab->table[slot], memory_order_relaxed);
+        const struct verso__slab_cache *cache = in_slot(slab, slot);
 
-        if (!cache || cache->slot != slot ||
-            atomic_load_explicit(&cache->thread, memory_order_relaxed) == VERSO__SLAB_NOBODY) {
+        if (!cache || cache->slot != slot || verso__slab_thread_of(cache) == VERSO__SLAB_NOBODY) {
             *out_slot = (unsigned)slot;
             return 0;
         }
@@ -139,7 +136,7 @@ static int find_slot(const struct verso_slab *slab, uintptr_t thread, unsigned *
 }
 
 /* The locks are held. One that has lost its thread, else a new one. */
-static int enter(struct verso_slab *slab, uintptr_t thread, struct verso__slab_cache **out_cache)
+static int enter(struct verso__slab *slab, uintptr_t thread, struct verso__slab_cache **out_cache)
 {
     struct verso__slab_cache *cache = slab->orphans;
     unsigned slot;
@@ -154,14 +151,14 @@ static int enter(struct verso_slab *slab, uintptr_t thread, struct verso__slab_c
     if (!cache)
         return -ENOMEM;
     cache->slot = slot;
-    atomic_store_explicit(&cache->thread, thread, memory_order_relaxed);
-    atomic_store_explicit(&slab->table[slot], cache, memory_order_release);
+    verso__slab_thread_set(cache, thread);
+    __atomic_store_n(&slab->head.fronts[slot], &cache->front, __ATOMIC_RELEASE);
     visit_begin(cache);
     *out_cache = cache;
     return 0;
 }
 
-struct verso__slab_cache *verso__slab_enter(struct verso_slab *slab)
+struct verso__slab_cache *verso__slab_enter(struct verso__slab *slab)
 {
     uintptr_t thread = verso__slab_thread();
     struct verso__slab_cache *cache = find(slab, thread);
@@ -188,31 +185,33 @@ struct verso__slab_cache *verso__slab_enter(struct verso_slab *slab)
 static void lock_all(void)
 {
     (void)pthread_mutex_lock(&all);
-    for (struct verso_slab *slab = slabs; slab; slab = slab->other)
+    for (struct verso__slab *slab = slabs; slab; slab = slab->other)
         verso__slab_lock(slab);
 }
 
 static void unlock_all(void)
 {
-    for (struct verso_slab *slab = slabs; slab; slab = slab->other)
+    for (struct verso__slab *slab = slabs; slab; slab = slab->other)
         verso__slab_unlock(slab);
     (void)pthread_mutex_unlock(&all);
 }
 
 /* A block as its bits say; with what others freed, wherever they were in the midst of saying so. */
-static void restore_block(struct verso_slab *slab, size_t index, struct verso__slab_cache *heir)
+static void restore_block(struct verso__slab *slab, size_t index, struct verso__slab_cache *heir)
 {
     struct verso__slab_block *block = verso__slab_block_at(slab, index);
     struct verso__slab_remote *remote = verso__slab_remote_at(slab, index);
 
     for (unsigned w = 0; w < slab->word_count; w++) {
-        verso__slab_bits_set(&block->free[w], verso__slab_bits(&block->free[w]) | verso__slab_bits(&remote->freed[w]));
-        verso__slab_bits_set(&remote->freed[w], 0);
+        uint64_t freed = atomic_exchange_explicit(&remote->freed[w], 0, memory_order_relaxed);
+
+        verso__slab_bits_set(&block->words[w].free, verso__slab_bits(&block->words[w].free) | freed);
     }
-    verso__slab_bits_set(&remote->summary, 0);
-    atomic_store_explicit(&slab->owners[index], heir, memory_order_relaxed);
+    atomic_store_explicit(&remote->summary, 0, memory_order_relaxed);
+    verso__slab_owner_set(slab, index, heir);
     block->is_listed = false;
-    if (verso__slab_sum_up(slab, block))
+    block->head.frees = 1;
+    if (verso__slab_block_has_some(slab, block))
         verso__slab_list(heir, index);
 }
 
@@ -220,7 +219,7 @@ static void restore_block(struct verso_slab *slab, size_t index, struct verso__s
  * The one thread of the child becomes the owner of all blocks that had one. The locks are held since before the fork,
  * so what they are over is whole; what is not, is made anew from the bits.
  */
-static void restore(struct verso_slab *slab)
+static void restore(struct verso__slab *slab)
 {
     struct verso__slab_cache *own = find(slab, verso__slab_thread());
     struct verso__slab_cache *heir = own ? own : slab->caches;
@@ -231,7 +230,7 @@ static void restore(struct verso_slab *slab)
     for (struct verso__slab_cache *cache = slab->caches; cache; cache = cache->next) {
         atomic_store_explicit(&cache->pending, 0, memory_order_relaxed);
         cache->listed = 0;
-        drop_word(cache);
+        cache->front.word = &verso__slab_none;
         if (cache == own)
             continue;
         cache->sibling_from = NULL; /* the list was another thread's */
@@ -244,7 +243,7 @@ static void restore(struct verso_slab *slab)
 
 static void restore_all(void)
 {
-    for (struct verso_slab *slab = slabs; slab; slab = slab->other)
+    for (struct verso__slab *slab = slabs; slab; slab = slab->other)
         restore(slab);
     unlock_all();
 }
@@ -267,7 +266,7 @@ static __attribute__((destructor)) void tear_down(void)
         (void)pthread_key_delete(key);
 }
 
-int verso__slab_enroll(struct verso_slab *slab)
+int verso__slab_enroll(struct verso__slab *slab)
 {
     (void)pthread_once(&once, set_up);
     if (key_error < 0)
@@ -280,12 +279,12 @@ int verso__slab_enroll(struct verso_slab *slab)
     return 0;
 }
 
-void verso__slab_leave(struct verso_slab *slab)
+void verso__slab_leave(struct verso__slab *slab)
 {
     if (!slab->is_enrolled)
         return;
     (void)pthread_mutex_lock(&all);
-    for (struct verso_slab **at = &slabs; *at; at = &(*at)->other)
+    for (struct verso__slab **at = &slabs; *at; at = &(*at)->other)
         if (*at == slab) {
             *at = slab->other;
             break;

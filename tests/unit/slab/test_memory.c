@@ -91,6 +91,100 @@ static void test_beyond_the_limit_memory_goes_at_once(void **state)
     done(&some);
 }
 
+/* ---- Random steps, and which blocks have memory ---- */
+
+#define STEPS 1000000
+
+struct model {
+    struct verso_slab *slab;
+    struct verso_slab_info info;
+    unsigned char *start;
+    size_t live_in[BLOCKS]; /* of each block */
+    size_t count;
+    unsigned char *live[BLOCKS * 4096];
+};
+
+static size_t block_of(const struct model *model, const unsigned char *object)
+{
+    return (size_t)(object - model->start) / model->info.block_bytes;
+}
+
+static void model_take(struct model *model)
+{
+    unsigned char *object = taken(model->slab);
+
+    *object = 1;
+    model->live_in[block_of(model, object)]++;
+    model->live[model->count++] = object;
+}
+
+static void model_give(struct model *model, uint64_t random)
+{
+    size_t i = (size_t)(random % model->count);
+    unsigned char *object = model->live[i];
+
+    model->live[i] = model->live[--model->count];
+    assert_ok(verso_slab_free(model->slab, object));
+    model->live_in[block_of(model, object)]--;
+}
+
+/* Memory is where objects are, and in one block at most where none is. */
+static void assert_memory_follows(const struct model *model, size_t block_count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < block_count; i++) {
+        size_t pages = resident_pages(model->start + i * model->info.block_bytes, model->info.block_bytes);
+
+        if (model->live_in[i])
+            assert_true(pages > 0);
+        else
+            kept += pages > 0;
+    }
+    assert_true(kept <= 1);
+}
+
+/* Few objects and many by turns, so that blocks become empty and full again in every way. */
+static void churn(size_t object_bytes)
+{
+    static struct model model;
+    struct verso_slab_options options = VERSO_SLAB_OPTIONS_INIT;
+    uint64_t random = 88172645463325252;
+    size_t most;
+
+    memset(&model, 0, sizeof(model));
+    options.retain_bytes = 1;
+    options.objects_max = BLOCKS * 4096;
+    assert_ok(verso_slab_open(object_bytes, &options, &model.slab));
+    model.info = info_of(model.slab);
+    model.start = taken(model.slab);
+    assert_ok(verso_slab_free(model.slab, model.start));
+    most = BLOCKS / 2 * model.info.block_objects;
+    for (size_t step = 0; step < STEPS; step++) {
+        size_t wanted = step / (STEPS / 20) % 2 ? most : random_next(&random) % 8;
+
+        if (model.count == 0 || (model.count < wanted && random_next(&random) % 4))
+            model_take(&model);
+        else
+            model_give(&model, random_next(&random));
+        if (step % 1000 == 0)
+            assert_memory_follows(&model, (size_t)info_of(model.slab).block_count);
+    }
+    while (model.count > 0)
+        model_give(&model, random_next(&random));
+    assert_memory_follows(&model, (size_t)info_of(model.slab).block_count);
+    verso_slab_close(model.slab);
+}
+
+static void test_a_block_goes_when_its_last_object_does(void **state)
+{
+    (void)state;
+    churn(16);
+    churn(48);
+    churn(256);
+    churn(8192);
+}
+
 static void test_trim_gives_all_of_it_back(void **state)
 {
     static const unsigned kinds[] = { 0, VERSO_SLAB_SHARED, VERSO_SLAB_GUARD };
@@ -146,12 +240,14 @@ static void test_holes_come_before_new_blocks(void **state)
     struct filled filled = fill(0, 0);
 
     (void)state;
-    for (size_t i = 0; i < filled.count; i += 3)
-        assert_ok(verso_slab_free(filled.slab, filled.objects[i]));
-    for (size_t i = 0; i < filled.count; i += 3)
-        (void)taken(filled.slab);
-    assert_int_equal(info_of(filled.slab).block_count, BLOCKS);
-    assert_int_equal(info_of(filled.slab).live_count, filled.count);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < filled.count; i += 3)
+            assert_ok(verso_slab_free(filled.slab, filled.objects[i]));
+        for (size_t i = 0; i < filled.count; i += 3)
+            filled.objects[i] = taken(filled.slab);
+        assert_int_equal(info_of(filled.slab).block_count, BLOCKS);
+        assert_int_equal(info_of(filled.slab).live_count, filled.count);
+    }
     done(&filled);
 }
 
@@ -175,6 +271,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_empty_blocks_are_kept_up_to_the_limit),
         cmocka_unit_test(test_beyond_the_limit_memory_goes_at_once),
+        cmocka_unit_test(test_a_block_goes_when_its_last_object_does),
         cmocka_unit_test(test_trim_gives_all_of_it_back),
         cmocka_unit_test(test_trim_leaves_live_objects_alone),
         cmocka_unit_test(test_trim_of_nothing),

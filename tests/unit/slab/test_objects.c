@@ -90,6 +90,41 @@ static void test_foreign_and_interior_pointers_are_found(void **state)
         }
 }
 
+/* Of all addresses of a full block, those of its objects can be freed, and no other: the inline way tells them apart by
+ * one multiplication, whose error depends on the size. */
+static void assert_only_objects_are_freed(size_t bytes)
+{
+    struct verso_slab *slab = opened(bytes, 0);
+    struct verso_slab_info info = info_of(slab);
+    unsigned char *block = taken(slab);
+    size_t wrong = 0;
+
+    assert_int_equal(info.block_bytes, 65536);
+    for (size_t i = 1; i < info.block_objects; i++)
+        (void)taken(slab);
+    for (size_t at = 0; at < info.block_bytes; at++) {
+        bool is_object = at % info.stride_bytes == 0 && at / info.stride_bytes < info.block_objects;
+
+        wrong += verso_slab_free(slab, block + at) != (is_object ? 0 : VERSO_E_FOREIGN);
+    }
+    assert_int_equal(wrong, 0);
+    assert_int_equal(info_of(slab).live_count, 0);
+    verso_slab_close(slab);
+}
+
+static void test_no_address_between_objects_is_taken_for_one(void **state)
+{
+    static const size_t sizes[] = {
+        40, 48, 63, 64, 65, 100, 127, 128, 255, 256, 257, 1000, 4095, 4096, 7281, 8191, 8192
+    };
+
+    (void)state;
+    for (size_t bytes = 1; bytes <= 33; bytes++)
+        assert_only_objects_are_freed(bytes);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        assert_only_objects_are_freed(sizes[i]);
+}
+
 static void test_the_record_says_where(void **state)
 {
     struct verso_slab *slab = opened(32, 0);
@@ -235,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_double_free_is_found),
         cmocka_unit_test(test_double_free_at_the_ends_is_found),
         cmocka_unit_test(test_foreign_and_interior_pointers_are_found),
+        cmocka_unit_test(test_no_address_between_objects_is_taken_for_one),
         cmocka_unit_test(test_the_record_says_where),
         cmocka_unit_test(test_what_was_freed_last_comes_first),
         cmocka_unit_test(test_zero),

@@ -284,16 +284,16 @@ static void test_there_is_a_limit_to_threads(void **state)
     shared = (struct shared){ .slab = slab, .objects = { taken(slab) }, .count = 1 };
     for (unsigned i = 0; i < VERSO__SLAB_THREADS_MAX; i++) {
         others[i].slot = i;
-        others[i].thread = 1; /* no thread's */
-        if (!slab->table[i])
-            slab->table[i] = &others[i];
+        others[i].front.thread = 1; /* no thread's */
+        if (!slab->fronts[i])
+            slab->fronts[i] = &others[i].front;
     }
     run(alloc_is_refused, slab);
     run(free_all, &shared);
     assert_non_null(taken(slab));
     for (unsigned i = 0; i < VERSO__SLAB_THREADS_MAX; i++)
-        if (slab->table[i] == &others[i])
-            slab->table[i] = NULL;
+        if (slab->fronts[i] == &others[i].front)
+            slab->fronts[i] = NULL;
     free(others);
     shared.count = 10;
     run(alloc_all, &shared);
@@ -456,10 +456,29 @@ static void test_a_child_of_fork_goes_on(void **state)
     verso_slab_close(shared.slab);
 }
 
+/* Frees objects here and there, and takes as many. */
+static void *replace_some(void)
+{
+    for (size_t i = 0; i < shared.count; i += 100)
+        if (verso_slab_free(shared.slab, shared.objects[i]) < 0)
+            return WRONG;
+    for (size_t i = 0; i < shared.count; i += 100) {
+        shared.objects[i] = verso_slab_alloc(shared.slab);
+        if (!shared.objects[i])
+            return WRONG;
+    }
+    return NULL;
+}
+
 static void *alloc_and_stay(void *arg)
 {
     void *wrong = alloc_all(&shared);
 
+    for (size_t i = 0; i < shared.count && !wrong; i++) { /* so that each block is full, but held to have some */
+        if (verso_slab_free(shared.slab, shared.objects[i]) < 0)
+            wrong = WRONG;
+        shared.objects[i] = verso_slab_alloc(shared.slab);
+    }
     (void)pthread_barrier_wait(arg);
     (void)pthread_barrier_wait(arg);
     return wrong;
@@ -472,12 +491,12 @@ static int use_what_others_had(void *arg)
     (void)arg;
     if (verso_slab_info(shared.slab, &before) < 0 || before.live_count != shared.count)
         return 1;
-    if (free_all(&shared) || alloc_all(&shared))
+    if (replace_some())
         return 2;
     for (uint64_t i = before.live_count; i < before.block_count * before.block_objects; i++)
         if (!verso_slab_alloc(shared.slab)) /* every object of every block */
             return 2;
-    if (verso_slab_info(shared.slab, &after) < 0)
+    if (free_all(&shared) || alloc_all(&shared) || verso_slab_info(shared.slab, &after) < 0)
         return 2;
     return after.block_count == before.block_count && after.thread_count == 1 ? 0 : 3;
 }
