@@ -62,6 +62,29 @@ static void make_others(struct verso__scan_finder *finder, size_t first, size_t 
     finder->reach_bytes = needle->bytes;
 }
 
+/*
+ * Moved by its period a needle agrees with itself: it ends as it begins, by all but that many bytes. How long the
+ * beginning is that each part of it ends with follows from the parts before (Knuth, Morris, Pratt).
+ */
+static int make_period(struct verso__scan_finder *finder)
+{
+    const struct verso__scan_compiled *needle = finder->needles;
+    uint32_t *border = calloc(needle->bytes, sizeof(*border)), length = 0;
+
+    if (!border)
+        return -ENOMEM;
+    for (size_t i = 1; i < needle->bytes; i++) {
+        while (length > 0 && needle->want[i] != needle->want[length])
+            length = border[length - 1];
+        if (needle->want[i] == needle->want[length])
+            length++;
+        border[i] = length;
+    }
+    finder->period_bytes = needle->bytes - length;
+    free(border);
+    return 0;
+}
+
 static void make_pair(struct verso__scan_finder *finder)
 {
     const struct verso__scan_compiled *needle = finder->needles;
@@ -258,5 +281,5 @@ int verso__scan_filter_make(struct verso__scan_finder *finder)
     if (finder->count > 1)
         return make_prints(finder);
     make_pair(finder);
-    return 0;
+    return finder->others.count + 2 < finder->shortest_bytes ? make_period(finder) : 0;
 }

@@ -27,7 +27,9 @@ struct hunt {
     size_t lead, bytes;
     size_t places_end; /* no needle fits from here on */
     struct verso__scan_found *found;
-    uint64_t matches; /* not yet in found */
+    uint64_t matches;  /* not yet in found */
+    size_t last_match; /* of one needle, when matched */
+    bool matched;
     bool past_first_line;
     bool line_matched; /* the line that is open holds a match */
     bool stopped;
@@ -43,13 +45,14 @@ static inline uint64_t word_at(const unsigned char *at)
     return word;
 }
 
-static bool middle_equals(const struct verso__scan_compiled *needle, const unsigned char *at)
+/* From byte @from on; the last eight are known to. */
+static bool middle_equals(const struct verso__scan_compiled *needle, const unsigned char *at, size_t from)
 {
     uint64_t differs = 0;
 
     if (!needle->fold)
-        return memcmp(at + WORD, needle->want + WORD, needle->bytes - 2 * WORD) == 0;
-    for (size_t i = WORD; i + WORD < needle->bytes && !differs; i += WORD)
+        return memcmp(at + from, needle->want + from, needle->bytes - from - WORD) == 0;
+    for (size_t i = from; i + WORD < needle->bytes && !differs; i += WORD)
         differs = (word_at(at + i) | word_at(needle->fold + i)) ^ word_at(needle->want + i);
     return !differs;
 }
@@ -71,7 +74,7 @@ static inline bool equals(const struct verso__scan_compiled *needle, const unsig
         return true;
     if ((word_at(at + needle->bytes - WORD) | needle->tail_fold) != needle->tail)
         return false;
-    return needle->bytes <= 2 * WORD || middle_equals(needle, at);
+    return needle->bytes <= 2 * WORD || middle_equals(needle, at, WORD);
 }
 
 /* ---- Matches ---- */
@@ -135,11 +138,38 @@ static bool look_at_group(struct hunt *hunt, size_t place)
     return held;
 }
 
+/*
+ * A long needle that stands at many places, each a byte after the other, would be compared in full at each. But after a
+ * match it can't stand before its period is over; and there all but as many bytes at its end are known to agree.
+ */
+static bool stands_again(const struct hunt *hunt, size_t place)
+{
+    const struct verso__scan_compiled *needle = hunt->finder->needles;
+    size_t period = hunt->finder->period_bytes, since = place - hunt->last_match;
+    const unsigned char *at = hunt->data + place;
+
+    if (since > period)
+        return equals(needle, at, hunt->bytes - place);
+    if (since < period || hunt->bytes - place < needle->bytes)
+        return false;
+    return (word_at(at + needle->bytes - WORD) | needle->tail_fold) == needle->tail &&
+           (period <= WORD || middle_equals(needle, at, needle->bytes - period));
+}
+
 static bool look_at(struct hunt *hunt, size_t place)
 {
-    if (hunt->finder->count > 1)
+    const struct verso__scan_finder *finder = hunt->finder;
+    bool stands;
+
+    if (finder->count > 1)
         return look_at_group(hunt, place);
-    return equals(hunt->finder->needles, hunt->data + place, hunt->bytes - place) && take(hunt, place, 0);
+    stands = finder->period_bytes && hunt->matched ? stands_again(hunt, place)
+                                                   : equals(finder->needles, hunt->data + place, hunt->bytes - place);
+    if (!stands)
+        return false;
+    hunt->last_match = place;
+    hunt->matched = true;
+    return take(hunt, place, 0);
 }
 
 /* Whether a marked place is worth a look: the buckets agree with many where there is no needle's print. */

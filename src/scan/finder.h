@@ -34,6 +34,7 @@ struct verso__scan_finder {
     size_t reach_bytes;               /* from a place on, that the filter reads */
     struct verso__scan_pair pair;     /* of one needle */
     struct verso__scan_others others; /* of one needle of up to 16 bytes */
+    size_t period_bytes;              /* of one longer needle: the least distance at which it can stand again */
 
     /* Of several: their prints, and which needles to compare with at a place: a hash table of groups. */
     struct verso__scan_buckets buckets;

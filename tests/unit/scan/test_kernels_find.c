@@ -348,6 +348,69 @@ static void test_parts_find_what_the_whole_has(void **state)
     with_each_kernel(check_cuts);
 }
 
+/* Needles that agree with themselves when moved, in text that goes on like them, with a defect now and then. */
+static void check_period(size_t period, size_t bytes, unsigned flags)
+{
+    static unsigned char text[1200], room[80];
+    struct verso_scan_needle needle = { room, bytes };
+    struct looking l = { &needle, 1, flags, text, 0, sizeof(text) };
+    struct verso__scan_finder *finder;
+    uint32_t seed = (uint32_t)(period * 100 + bytes);
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (unsigned char)((flags && next_random(&seed) % 2 ? 'A' : 'a') + i % period % 5);
+    memcpy(room, text + 3, bytes);
+    for (size_t i = 400; i < sizeof(text); i += 1 + next_random(&seed) % 300)
+        text[i] = '.';
+    assert_int_equal(verso__scan_finder_open(&needle, 1, flags, &finder), 0);
+    check_finder(finder, &l);
+    verso__scan_finder_close(finder);
+}
+
+static void check_periods(void)
+{
+    for (size_t period = 1; period <= 40; period++) {
+        for (size_t bytes = 15; bytes <= 80; bytes += 1 + bytes / 20) {
+            check_period(period, bytes, 0);
+            check_period(period, bytes, VERSO_SCAN_FOLD_CASE);
+        }
+    }
+}
+
+/* Any needle of two letters, again and again where it can first stand again. */
+static void check_overlap(uint32_t seed)
+{
+    unsigned char text[600], room[40];
+    size_t bytes = 17 + seed % 20, period = 1, end;
+    struct verso_scan_needle needle = { room, bytes };
+    struct looking l = { &needle, 1, 0, text, 0, 0 };
+    struct verso__scan_finder *finder;
+
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = room[i] = next_random(&seed) % 3 ? 'a' : 'b';
+    while (period < bytes && memcmp(room, room + period, bytes - period) != 0)
+        period++;
+    for (end = bytes; end + period <= sizeof(text); end += period)
+        memcpy(text + end, room + bytes - period, period);
+    l.bytes = end;
+    assert_int_equal(verso__scan_finder_open(&needle, 1, 0, &finder), 0);
+    check_finder(finder, &l);
+    verso__scan_finder_close(finder);
+}
+
+static void check_overlaps(void)
+{
+    for (uint32_t seed = 1; seed < 300; seed++)
+        check_overlap(seed * 2654435761U);
+}
+
+static void test_needles_that_agree_with_themselves(void **state)
+{
+    (void)state;
+    with_each_kernel(check_periods);
+    with_each_kernel(check_overlaps);
+}
+
 /* Hundreds of needles of all lengths, cut from the text and changed a little, more than any filter has buckets for. */
 static void check_many(unsigned flags, size_t shortest)
 {
@@ -513,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_one_match_anywhere),
         cmocka_unit_test(test_parts_find_what_the_whole_has),
         cmocka_unit_test(test_hundreds_of_needles),
+        cmocka_unit_test(test_needles_that_agree_with_themselves),
         cmocka_unit_test(test_the_largest_needles),
         cmocka_unit_test(test_touches_nothing_else),
         cmocka_unit_test(test_stops_when_told),
