@@ -451,7 +451,7 @@ static void watch(const pthread_t *threads, unsigned count)
         (void)pthread_cond_timedwait(&run.moved, &run.lock, &until);
         progress_step(&run.progress, atomic_load(&run.passed_bytes));
         for (unsigned i = 0; interrupted() && run.working && i < count; i++)
-            pthread_kill(threads[i], SIGTERM); /* its reads end, and see that */
+            pthread_kill(threads[i], SIGINT); /* its reads end, and see that */
     }
     pthread_mutex_unlock(&run.lock);
 }

@@ -2,3 +2,29 @@
 seq 10 >ten
 verso count -c -l /proc/self/mem ten
 echo "exit $?"
+
+wait_until_working() { # PID: it has used five ticks of a processor
+    until read -r -a stat </proc/"$1"/stat && ((stat[13] + stat[14] >= 5)); do sleep 0.01; done
+}
+for method in mapped read; do
+    truncate -s 1T sparse
+    verso count -lc --method=$method sparse ten >counted 2>said &
+    wait_until_working $!
+    truncate -s 4096 sparse
+    wait $!
+    echo "exit $?"
+    python3 - <<'EOF'
+import re
+said, rows = open("said").read(), open("counted").read().splitlines()
+at = int(re.search(r"sparse: at byte (\d+): ", said).group(1))
+lines, bytes_, name = rows[0].split(None, 2)
+print(lines, at == int(bytes_) and 4096 <= at < 1 << 40, name, "|", *rows[1].split())
+EOF
+    truncate -s 1T sparse
+    verso count -lc --method=$method sparse ten >counted 2>&1 &
+    wait_until_working $!
+    kill -INT $!
+    wait $!
+    echo "exit $?"
+    grep -c -e '(partial)' -e interrupted counted
+done
