@@ -51,7 +51,8 @@ static void look_for(const unsigned char *data, size_t bytes, const struct verso
 {
     for (size_t at = 0; at < bytes; at++)
         for (size_t i = 0; i < count; i++)
-            if (list[i].bytes <= bytes - at && memcmp(data + at, list[i].data, list[i].bytes) == 0)
+            if (data[at] == *(const unsigned char *)list[i].data && list[i].bytes <= bytes - at &&
+                memcmp(data + at, list[i].data, list[i].bytes) == 0)
                 (void)note(&(struct verso_scan_match){ at, i }, out);
 }
 
@@ -142,13 +143,14 @@ static void test_every_place_in_order(void **state)
 static void test_places_without_number(void **state)
 {
     const struct verso_scan_needle same[] = { { "x", 1 }, { "xx", 2 } };
-    const size_t bytes = (size_t)4 << 20;
+    const size_t bytes = (size_t)4 << 20, same_bytes = bytes / 8;
     unsigned char *text = malloc(bytes);
     const char *path;
 
     (void)state;
     assert_non_null(text);
-    memset(text, 'x', bytes);
+    memset(text, 'y', bytes);
+    memset(text, 'x', same_bytes);
     path = reference_file("same", text, bytes);
     for (unsigned method = VERSO_SCAN_MAPPED; method <= VERSO_SCAN_READ; method++) {
         struct verso_scan *scan = open_scan(method, 2);
@@ -156,7 +158,7 @@ static void test_places_without_number(void **state)
 
         assert_ok(verso_scan_want_needles(scan, same, 2, 0, note, &seen));
         assert_ok(verso_scan_file(scan, path));
-        assert_int_equal(seen.count, 2 * bytes - 1);
+        assert_int_equal(seen.count, 2 * same_bytes - 1);
         for (size_t i = 0; i < seen.count; i++)
             assert_true(seen.list[i].offset_bytes == i / 2 && seen.list[i].needle == i % 2);
         verso_scan_close(scan);

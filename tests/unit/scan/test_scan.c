@@ -356,7 +356,7 @@ static void test_wishes(void **state)
     scan = reference_open(1);
     assert_ok(verso_scan_want_counts(scan, VERSO_SCAN_WORDS)); /* one count alone, and asking again adds */
     assert_ok(verso_scan_want_counts(scan, VERSO_SCAN_LONGEST));
-    assert_ok(verso_scan_memory(scan, "ab c\nd", 6));
+    assert_ok(verso_scan_memory(scan, "ab c\nx", 6));
     assert_ok(verso_scan_result(scan, &result));
     assert_int_equal(result.words, 3);
     assert_int_equal(result.longest_bytes, 4);
