@@ -186,7 +186,7 @@ int copy_report_end(void);
 
 /* @names: what is copied, for a look at how much it is, when somebody watches. */
 void copy_progress_start(const struct text_list *names);
-int copy_progress_step(const struct verso_copy_progress *progress, void *worker); /* verso_copy_progress_function */
+int copy_progress_step(const struct verso_copy_progress *progress, void *arg); /* verso_copy_progress_function */
 void copy_progress_end(void);
 
 #endif

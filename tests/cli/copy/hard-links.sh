@@ -22,6 +22,8 @@ stat -c '%h' copy/a/two copy/b/four
 cat copy/b/four
 verso copy --quiet --archive --update a b copy; echo "exit $?"
 stat -c '%h' copy/b/four
+verso copy --quiet --archive --in-place a b copy; echo "exit $?"
+stat -c '%h' copy/b/four
 # Only what is missing is linked.
 rm copy/a/below/three copy/b/four
 verso copy --quiet --archive --update a b copy; echo "exit $?"

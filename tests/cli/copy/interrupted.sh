@@ -10,9 +10,9 @@ copier=$!
 trap 'kill $copier 2>/dev/null' EXIT
 exec 3>endless
 head -c 300000 /dev/zero >&3 # more than a pipe holds: the copy is in the middle of it
-kill -INT $copier
-exec 3>&-
+while kill -INT $copier 2>/dev/null; do sleep 0.1; done # it waits for more, or is about to
 wait $copier; echo "exit $?"
+exec 3>&-
 sed 's/ in .*//' told
 cat copy
 leftovers
