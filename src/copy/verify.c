@@ -108,15 +108,16 @@ int verso__copy_verify(struct verso__copy *copy)
     struct verso_digest_value kind;
     struct verso_digest *digest;
     bool gone = false;
-    int r = write_and_drop(copy, &gone);
+    int r;
 
+    verso__copy_view_unmap(&copy->old); /* what is mapped can't be dropped */
+    r = write_and_drop(copy, &gone);
     if (r < 0)
         return r;
     verso_digest_value(copy->digest, &kind);
     r = verso_digest_open((enum verso_digest_kind)kind.kind, &digest);
     if (r < 0)
         return verso__copy_fail_target(copy, r, "malloc", VERSO_OFFSET_NONE);
-    verso__copy_view_unmap(&copy->old); /* a map would be answered from its own faults, and may fault */
     r = compare(copy, digest);
     verso_digest_close(digest);
     if (r == 0)

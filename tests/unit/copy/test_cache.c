@@ -129,6 +129,24 @@ static void test_keep_keeps(void **state)
     assert_true(cached(target, 0, PAGES) > 0);
 }
 
+/* Also when the target was looked at through a map: mapped pages can't be dropped. */
+static void test_verified_from_the_disk(void **state)
+{
+    const unsigned flags[] = { VERSO_COPY_VERIFY, VERSO_COPY_VERIFY | VERSO_COPY_DELTA };
+
+    (void)state;
+    (void)cold_file("probe", 0, 0); /* skips here, if at all */
+    assert_ok(verso_guard_install());
+    for (size_t i = 0; i < 2; i++) {
+        const char *source = cold_file("source", 0, 0), *target = cold_file("target", 0, 0);
+        struct verso_copy_options options = with_flags(flags[i]);
+
+        options.reflink = VERSO_COPY_REFLINK_NEVER;
+        assert_int_equal(copied(source, target, &options).verified, VERSO_COPY_VERIFIED_DISK);
+    }
+    assert_ok(verso_guard_remove());
+}
+
 static void test_maps_hold_pages(void **state)
 {
     struct verso_copy_options options = leaving(VERSO_COPY_CACHE_DROP, 0, VERSO_COPY_METHOD_MAPPED);
@@ -140,11 +158,8 @@ static void test_maps_hold_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        fresh_test(test_drop),
-        fresh_test(test_neutral_keeps_what_was_there),
-        fresh_test(test_neutral_in_place),
-        fresh_test(test_keep_keeps),
-        fresh_test(test_maps_hold_pages),
+        fresh_test(test_drop),       fresh_test(test_neutral_keeps_what_was_there), fresh_test(test_neutral_in_place),
+        fresh_test(test_keep_keeps), fresh_test(test_verified_from_the_disk),       fresh_test(test_maps_hold_pages),
     };
 
     return run_test_list(list);
