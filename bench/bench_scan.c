@@ -114,7 +114,7 @@ static void pass_before(void *path)
 
 static void bench_little_memory(void)
 {
-    const char *name = "count lines again, file of 4 memories";
+    const char *name = "count again, file of 4 memories";
 
     if (!bench_wanted(name) || !commands_limit_memory(text_bytes / 4))
         return;
@@ -279,7 +279,7 @@ int main(int count, char **arguments)
     part = files_text("part", part_bytes, 0);
     files_cache_large(part);
     limit = machine_count_memory(text_bytes / 2);
-    bench_note("text of %llu MiB; counting newlines in memory with %u threads: %.1f GB/s",
+    bench_note("text of %llu MiB, and 1/8 of it; counting newlines in memory with %u threads: %.1f GB/s",
                (unsigned long long)(text_bytes / MIB), machine_thread_count(), limit);
     warm("large folios", files_cache_large);
     count_beside_all("count lines, large folios");
