@@ -25,15 +25,18 @@ struct answer {
 /* By squaring, bit after bit: the mathematics library would cost more to load than this to run. 0 < x <= 1 */
 static double logarithm(double x)
 {
-    double answer = 0;
+    double answer = 0, weight = 1;
 
-    for (; x < 1; x *= 2)
+    while (x < 1) {
+        x *= 2;
         answer -= 1;
-    for (double bit = 0.5; bit > 1e-9; bit /= 2) {
+    }
+    for (int bit = 0; bit < 30; bit++) {
         x *= x;
+        weight /= 2;
         if (x >= 2) {
             x /= 2;
-            answer += bit;
+            answer += weight;
         }
     }
     return answer;

@@ -79,11 +79,10 @@ static int read_names(FILE *file, struct list *list)
 {
     char *name = NULL;
     size_t room = 0;
-    ssize_t length;
     int answer = -1;
 
     errno = 0;
-    while (answer < 0 && (length = getdelim(&name, &room, '\0', file)) >= 0) {
+    while (answer < 0 && getdelim(&name, &room, '\0', file) >= 0) {
         if (!*name)
             answer = trouble("--files0-from: an empty name");
         else if (file == stdin && strcmp(name, "-") == 0)
