@@ -125,13 +125,14 @@ static void test_short_transfers(void **state)
 /* The limit of a file's size is told, and not by the signal that kills. */
 static int copy_past_the_limit(void *arg)
 {
-    const unsigned methods[] = { VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_MAPPED, VERSO_COPY_METHOD_READ };
+    const unsigned methods[] = { VERSO_COPY_METHOD_AUTO, VERSO_COPY_METHOD_RANGE, VERSO_COPY_METHOD_MAPPED,
+                                 VERSO_COPY_METHOD_READ };
     const struct rlimit limit = { 100000, 100000 };
 
     (void)arg;
     if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
         return 1;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct verso_copy_options options = VERSO_COPY_OPTIONS_INIT;
 
         options.method = methods[i];
