@@ -6,6 +6,7 @@
 #include "command.h"
 #include "output.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,14 +14,13 @@
 #define SECOND_NS UINT64_C(1000000000)
 #define PERIOD_NS (SECOND_NS / 5)
 
-static bool line_shown;
+static atomic_bool line_shown; /* written with stderr locked; ThreadSanitizer knows nothing of flockfile() */
 
 void progress_hide(void)
 {
-    flockfile(stderr); /* which guards line_shown, too */
-    if (line_shown)
+    flockfile(stderr);
+    if (atomic_exchange(&line_shown, false))
         fputs("\r\033[K", stderr);
-    line_shown = false;
     funlockfile(stderr);
 }
 
@@ -50,7 +50,7 @@ void progress_line(const char *line)
     flockfile(stderr);
     fprintf(stderr, "\r\033[K%.*s", columns, line);
     fflush(stderr);
-    line_shown = true;
+    atomic_store(&line_shown, true);
     funlockfile(stderr);
 }
 
