@@ -12,9 +12,6 @@
  * for a mark makes the ones from it on overflow into the newline, and however many marks a line has, it overflows once.
  * The carry out of the last byte is a line that goes on behind it, and goes into the next addition.
  */
-#ifndef VERSO_SRC_SCAN_LINES_LOOP_H
-#define VERSO_SRC_SCAN_LINES_LOOP_H
-
 #include "scan/form.h"
 
 TARGET static uint64_t lines(const unsigned char *at, size_t blocks, const uint64_t *masks, bool *carry)
@@ -33,5 +30,3 @@ TARGET static uint64_t lines(const unsigned char *at, size_t blocks, const uint6
     *carry = open;
     return count;
 }
-
-#endif

@@ -11,9 +11,6 @@
  * of the block before. A line is longest between two newlines; in a block that has any, only the first can end a line
  * that is longer than 64 bytes, so the others are only looked at as long as no line that long has been seen.
  */
-#ifndef VERSO_SRC_SCAN_TEXT_LOOP_H
-#define VERSO_SRC_SCAN_TEXT_LOOP_H
-
 #include "scan/form.h"
 
 #include <string.h>
@@ -119,5 +116,3 @@ TARGET static void text(const unsigned char *data, size_t bytes, unsigned counts
     }
     *out = sums;
 }
-
-#endif
