@@ -90,10 +90,13 @@ void scan_explain_file(const struct scan_file *file)
     if (result->cached_bytes != VERSO_OFFSET_NONE && result->bytes)
         (void)snprintf(cached, sizeof(cached), ", %s of it cached%s", bytes_shown(result->cached_bytes, rest),
                        result->resident_first ? " and passed first" : "");
-    note("%s: %s, %u thread%s, %s: %s%s in %.3f ms, %.1f GB/s; %s", shown, method_shown(result->method),
-         result->thread_count, result->thread_count == 1 ? "" : "s", if_text(result->kernel),
-         bytes_shown(result->bytes, size), cached, (double)result->duration_ns / 1e6,
-         gigabytes_per_second(result->bytes, result->duration_ns), if_text(result->why));
+    if (result->duration_ns == 0) /* nothing was measured: no scan of it as a whole */
+        note("%s: %s", shown, if_text(result->why));
+    else
+        note("%s: %s, %u thread%s, %s: %s%s in %.3f ms, %.1f GB/s; %s", shown, method_shown(result->method),
+             result->thread_count, result->thread_count == 1 ? "" : "s", if_text(result->kernel),
+             bytes_shown(result->bytes, size), cached, (double)result->duration_ns / 1e6,
+             gigabytes_per_second(result->bytes, result->duration_ns), if_text(result->why));
     free(shown);
 }
 

@@ -58,7 +58,8 @@ static struct {
     atomic_ullong passed_bytes;
     atomic_bool stopped;
     atomic_bool troubled;
-    bool printed; /* with --json: a file, so that a comma comes before the next */
+    uint64_t scanned_ns; /* by scans that say how long they took */
+    bool printed;        /* with --json: a file, so that a comma comes before the next */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t moved;
@@ -102,8 +103,10 @@ static void show(struct scan_file *file)
         run.job->show(file);
     if (file->is_open && file->result.changed)
         remark_change(file);
-    if (file->is_open && scan_request.explain)
+    if (file->is_open && scan_request.explain) {
+        run.scanned_ns += file->result.duration_ns;
         scan_explain_file(file);
+    }
     free(file->trouble);
     free(file->text.data);
     free(file->answer);
@@ -535,7 +538,7 @@ int scan_files(const struct scan_job *job, const struct scan_names *names)
     }
     lane_close(&run.large);
     progress_end(&run.progress);
-    if (scan_request.explain && !interrupted())
+    if (run.scanned_ns && !interrupted())
         scan_explain_limit(job, atomic_load(&run.passed_bytes), now_ns() - start_ns);
     if (interrupted())
         return trouble("interrupted");
