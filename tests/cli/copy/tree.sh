@@ -45,6 +45,7 @@ verso copy --quiet -a -j 1 tree one; echo "exit $?"
 same tree one
 verso copy --quiet -a -j 8 tree eight; echo "exit $?"
 same tree eight
+chmod u+w eight/closed # what is replaced gets a new name in its directory
 verso copy --quiet -aT tree eight; echo "again: exit $?"
 same tree eight
 verso copy --quiet -r tree plain; echo "exit $?"
