@@ -57,6 +57,20 @@ static const struct option_row options[] = {
 
 /* ---- What was asked for ---- */
 
+/* Which ways of copying exclude what else was asked for. */
+static int check_ways(void)
+{
+    const bool in_kernel = method == 1 || method == 2, never = copy_request.options.reflink == VERSO_COPY_REFLINK_NEVER;
+
+    if (in_kernel && (delta || verify || hash != UNASKED || sparse == 1))
+        return trouble("--method=range and splice show no bytes: not with --delta, --verify, --hash, --sparse=dig");
+    if (method == 1 && never)
+        return trouble("--method=range may share blocks: not with --reflink=never");
+    if (copy_request.options.reflink == VERSO_COPY_REFLINK_ALWAYS && (in_place || delta || sparse || method))
+        return trouble("--reflink=always copies no bytes: not with --in-place, --delta, --sparse, --method");
+    return -1;
+}
+
 static int check_options(int count)
 {
     if (target_directory && no_directory)
@@ -72,9 +86,7 @@ static int check_options(int count)
         return trouble("--jobs: at most %d", JOBS_MAX);
     if ((in_place || delta) && (no_replace || resume))
         return trouble("--in-place and --delta exclude --no-replace and --resume");
-    if ((in_place || delta) && copy_request.options.reflink == VERSO_COPY_REFLINK_ALWAYS)
-        return trouble("--in-place and --delta exclude --reflink=always");
-    return -1;
+    return check_ways();
 }
 
 static void set_request(void)

@@ -24,7 +24,8 @@ chmod 750 one
 umask 027
 verso copy --quiet one executable && stat -c %a executable
 for arguments in "" "one" "-T one two three" "-T -t into one" "nowhere copy" "one nowhere/copy" "one new-name/" "one two three" \
-    "-t nowhere one" "-j 65 one two" "--sparse=always one two" "--in-place -n one two"; do
+    "-t nowhere one" "-j 65 one two" "--sparse=always one two" "--in-place -n one two" "--method=range --hash one two" \
+    "--reflink=never --method=range one two" "--reflink=always --delta one two"; do
     # shellcheck disable=SC2086 # several words on purpose
     verso copy $arguments; echo "exit $?"
 done
