@@ -2,6 +2,7 @@
 /* cache - what a scan leaves in the page cache, and that it passes first what is there. */
 #include "support.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -150,17 +151,17 @@ static void test_keep_and_drop(void **state)
 /* ---- What is cached, first ---- */
 
 struct first {
-    uint64_t offset; /* of the first piece; VERSO_OFFSET_NONE before */
-    uint64_t cut;    /* when it is seen; 0: not at all */
+    _Atomic uint64_t offset; /* of the first piece; VERSO_OFFSET_NONE before */
+    uint64_t cut;            /* when it is seen; 0: not at all */
 };
 
 static int note_first(const struct verso_scan_piece *piece, void *arg)
 {
     struct first *first = arg;
+    uint64_t none = VERSO_OFFSET_NONE;
 
-    if (first->offset != VERSO_OFFSET_NONE)
+    if (!atomic_compare_exchange_strong(&first->offset, &none, piece->offset_bytes))
         return 0;
-    first->offset = piece->offset_bytes;
     return first->cut ? ftruncate(file, (off_t)first->cut) : 0;
 }
 
