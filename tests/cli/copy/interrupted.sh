@@ -26,5 +26,6 @@ wait $copier; echo "exit $?"
 cat told
 leftovers
 [[ -e out/sparse-1000 && -e out/sparse-1 ]] && echo "nothing was interrupted"
+shopt -s nullglob # perhaps it ended before the first
 for file in out/*; do cmp "$file" "tree/${file#out/}"; done
 rm -r out
