@@ -92,15 +92,20 @@ static const char *content(const uint64_t counts[256])
     return is_utf8(counts) ? "text (UTF-8)" : "text (neither ASCII nor UTF-8)";
 }
 
+static bool comes_before(const uint64_t counts[256], int byte, int other)
+{
+    return counts[byte] > counts[other] || (counts[byte] == counts[other] && byte < other);
+}
+
 /* The most frequent byte of those that are less frequent than the last one; -1: no more. */
 static int next_frequent(const uint64_t counts[256], int last)
 {
     int best = -1;
 
     for (int byte = 0; byte < 256; byte++) {
-        bool is_after = last < 0 || counts[byte] < counts[last] || (counts[byte] == counts[last] && byte > last);
+        bool is_after = last < 0 || comes_before(counts, last, byte);
 
-        if (counts[byte] && is_after && (best < 0 || counts[byte] > counts[best]))
+        if (counts[byte] && is_after && (best < 0 || comes_before(counts, byte, best)))
             best = byte;
     }
     return best;

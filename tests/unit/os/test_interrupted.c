@@ -27,18 +27,18 @@ static struct {
     bool is_odd; /* asked for nothing, for a place that does not follow the last, or without end */
 } disk;
 
-int fallocate(int fd, int mode, off_t offset, off_t bytes)
+int fallocate(int fd, int mode, off_t offset, off_t len)
 {
     (void)fd;
-    disk.is_odd = disk.is_odd || mode != 0 || bytes <= 0 || (uint64_t)offset != disk.given || disk.calls > 100000;
+    disk.is_odd = disk.is_odd || mode != 0 || len <= 0 || (uint64_t)offset != disk.given || disk.calls > 100000;
     if (disk.is_odd) {
         errno = EIO;
-    } else if (disk.calls++ < disk.interrupt_first || (uint64_t)bytes > disk.most) {
+    } else if (disk.calls++ < disk.interrupt_first || (uint64_t)len > disk.most) {
         errno = EINTR;
-    } else if (disk.given + (uint64_t)bytes > disk.full_at) {
+    } else if (disk.given + (uint64_t)len > disk.full_at) {
         errno = ENOSPC;
     } else {
-        disk.given += (uint64_t)bytes;
+        disk.given += (uint64_t)len;
         return 0;
     }
     return -1;
@@ -108,10 +108,10 @@ static int interrupted(void)
     return -1;
 }
 
-int msync(void *address, size_t bytes, int flags)
+int msync(void *addr, size_t len, int flags)
 {
-    (void)address;
-    (void)bytes;
+    (void)addr;
+    (void)len;
     return flags == MS_SYNC ? interrupted() : -1;
 }
 
@@ -121,9 +121,9 @@ int fsync(int fd)
     return interrupted();
 }
 
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
-    (void)fd;
+    (void)fildes;
     return interrupted();
 }
 
