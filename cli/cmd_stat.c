@@ -94,7 +94,9 @@ static const char *content(const uint64_t counts[256])
 
 static bool comes_before(const uint64_t counts[256], int byte, int other)
 {
-    return counts[byte] > counts[other] || (counts[byte] == counts[other] && byte < other);
+    if (counts[byte] != counts[other])
+        return counts[byte] > counts[other];
+    return byte < other;
 }
 
 /* The most frequent byte of those that are less frequent than the last one; -1: no more. */
