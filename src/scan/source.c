@@ -82,12 +82,13 @@ static size_t narrow_down(const struct verso__scan_source *source, uint64_t offs
 
 /*
  * The file ended before its size said so. Where the size stands for something, it was cut. Files in /sys say a page,
- * and have no blocks: they end where they end.
+ * and have no blocks: they end where they end, and go on to say so.
  */
-static size_t ended(const struct verso__scan_source *source, uint64_t offset, size_t done,
-                    struct verso__scan_outcome *outcome)
+static size_t ended(const struct verso__scan_source *source, const struct verso__os_file_info *now, uint64_t offset,
+                    size_t done, struct verso__scan_outcome *outcome)
 {
-    if (source->before.kind == VERSO__OS_FILE_REGULAR && source->before.allocated_bytes == 0)
+    if (source->before.kind == VERSO__OS_FILE_REGULAR && source->before.allocated_bytes == 0 &&
+        now->bytes == source->before.bytes)
         return stopped(outcome, offset, done, VERSO__SCAN_ENDED, NULL);
     return stopped(outcome, offset, done, VERSO_E_TORN, "read");
 }
@@ -106,7 +107,7 @@ static size_t read_file(const struct verso__scan_source *source, uint64_t offset
     if (!verso__within(offset, done, info->bytes))
         return stopped(outcome, offset, info->bytes > offset ? (size_t)(info->bytes - offset) : 0, VERSO_E_TORN,
                        "read");
-    return done == bytes || outcome->status ? done : ended(source, offset, done, outcome);
+    return done == bytes || outcome->status ? done : ended(source, info, offset, done, outcome);
 }
 
 size_t verso__scan_read(struct verso_scan *scan, uint64_t offset, unsigned char *into, size_t bytes,
