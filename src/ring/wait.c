@@ -13,6 +13,7 @@
  * every commit more than the rest of it (5 to 8 ns). So the sleeper, who is about to lose microseconds anyway, has the
  * kernel run it on both (membarrier); where there is none, both sides use sequentially consistent accesses instead.
  */
+#include "base/pause.h"
 #include "ring/ring.h"
 
 #include <errno.h>
@@ -20,15 +21,6 @@
 /* About what falling asleep and being woken cost: looking no longer than that is never more than twice as dear as
  * having known how long it takes. */
 #define LOOK_NS 2000
-
-static inline void pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" : : : "memory");
-#endif
-}
 
 /* Milliseconds from now as a deadline; negative: never. */
 static uint64_t deadline_of(int timeout_ms)
@@ -43,7 +35,7 @@ static int look_for_a_while(struct verso_ring *ring, enum verso__ring_role role,
     int r;
 
     do {
-        pause_briefly();
+        verso__pause();
         r = verso__ring_check(ring, role, least);
     } while (r == -EAGAIN && verso__os_clock_ns() < end);
     return r;

@@ -82,6 +82,10 @@ static void look_at_pages(struct verso_scan *scan)
         map_because(run, "it is not cached, or that can't be known: mapped windows come in without being copied");
         return;
     }
+    if (run->is_ordered && scan->options.thread_count > 1 && run->source.end - run->source.start >= SHARED_BYTES) {
+        read_because(run, "it is cached, and wanted in order: some threads copy what comes next while one is at work");
+        return;
+    }
     if (verso__scan_view_place(view, &run->source, offset, (size_t)bytes))
         is_huge = verso__scan_view_is_huge(view);
     verso__scan_view_leave(view);

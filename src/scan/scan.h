@@ -255,10 +255,10 @@ struct verso__scan_run {
     uint64_t told_ns; /* when progress was last told of */
     /* Under the scan's lock: */
     uint64_t done_bytes;
-    uint64_t next;      /* ticket to be drawn */
-    uint64_t joined;    /* tickets before this one are */
-    unsigned drawn_leg; /* the one that the next ticket lies in, or before it */
-    uint64_t limit;     /* some leg has ended here: nothing behind it is wanted */
+    uint64_t next;           /* ticket to be drawn */
+    _Atomic uint64_t joined; /* tickets before this one are; may be read without the lock */
+    unsigned drawn_leg;      /* the one that the next ticket lies in, or before it */
+    uint64_t limit;          /* some leg has ended here: nothing behind it is wanted */
     unsigned waiting;
     bool is_stopped;          /* no more tickets */
     const char *cancelled_by; /* a function of the caller; NULL: none */
@@ -300,7 +300,7 @@ struct verso_scan {
 };
 
 /* How much is read at once: stays in the processor's second-level cache until it is looked at. */
-#define VERSO__SCAN_PIECE_BYTES ((size_t)128 << 10)
+#define VERSO__SCAN_PIECE_BYTES ((size_t)512 << 10)
 
 /*
  * Reads up to @bytes at @offset into @into, and answers how many bytes of it can be vouched for: they were in the file

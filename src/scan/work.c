@@ -5,6 +5,7 @@
  * One lock covers all of it; it is taken twice for each window, which is at least a hundred microseconds of work. Who
  * draws a ticket must find a free slot for it: so nobody gets further ahead of the slowest than there are slots.
  */
+#include "base/pause.h"
 #include "base/sums.h"
 #include "scan/scan.h"
 
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK_NS (uint64_t)200000
 #define PROGRESS_NS (uint64_t)50000000
 
 static void wait_to_go_on(struct verso_scan *scan)
@@ -101,12 +103,22 @@ static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *
     drop_behind(scan);
 }
 
+/* Turns are some 50 us apart, and to be woken can cost as much: so it is looked for a while before sleeping. */
+static void look_for_turn(const struct verso__scan_run *run, const struct verso__scan_slot *slot)
+{
+    uint64_t end_ns = verso__os_clock_ns() + LOOK_NS;
+
+    while (atomic_load_explicit(&run->joined, memory_order_relaxed) != slot->ticket && verso__os_clock_ns() < end_ns)
+        verso__pause();
+}
+
 void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot)
 {
     struct verso_scan *scan = worker->scan;
 
     if (worker->has_turn)
         return;
+    look_for_turn(&scan->run, slot);
     (void)pthread_mutex_lock(&scan->lock);
     while (scan->run.joined != slot->ticket)
         wait_to_go_on(scan);
