@@ -167,23 +167,20 @@ static void bench_start_up(void)
 
 /* ---- Checksums, words, needles ---- */
 
-static void bench_hash(void)
+static void bench_hash(const char *name, const char *kind)
 {
-    struct command_row row = {
-        .name = "hash XXH3, warm",
-        .verso = COMMAND(answer_digest, "verso", "hash", "-H3", text),
-        .peer = COMMAND(answer_digest, "xxhsum", "-q", "-H3", text),
-        .peer_name = "xxhsum -H3",
+    char *peer_name;
+
+    if (asprintf(&peer_name, "xxhsum %s", kind) < 0)
+        abort();
+    commands_compare(&(struct command_row){
+        .name = name,
+        .verso = COMMAND(answer_digest, "verso", "hash", kind, text),
+        .peer = COMMAND(answer_digest, "xxhsum", "-q", kind, text),
+        .peer_name = peer_name,
         .bytes = (double)text_bytes,
         .rounds = ROUNDS,
-    };
-
-    commands_compare(&row);
-    row.name = "hash XXH128, warm";
-    row.verso = COMMAND(answer_digest, "verso", "hash", "-H2", text);
-    row.peer = COMMAND(answer_digest, "xxhsum", "-q", "-H2", text);
-    row.peer_name = "xxhsum -H2";
-    commands_compare(&row);
+    });
 }
 
 /* wc takes seconds for each GiB of words. */
@@ -245,6 +242,20 @@ static void bench_find(void)
                     part_bytes);
 }
 
+static void bench_base_pages(void)
+{
+    const char *count = "count lines, base pages", *hash = "hash XXH3, base pages",
+               *find = "find a rare needle, base pages";
+
+    if (!bench_wanted(count) && !bench_wanted(hash) && !bench_wanted(find))
+        return;
+    warm("base pages", files_cache_base);
+    count_beside_all(count);
+    bench_hash(hash, "-H3");
+    find_beside_all(find, "-e", files_rare_word, text, text_bytes);
+    still_warm("base pages");
+}
+
 /* ---- Memory ---- */
 
 static void peak_beside(const char *name, struct command verso, struct command peer)
@@ -283,16 +294,13 @@ int main(int count, char **arguments)
                (unsigned long long)(text_bytes / MIB), machine_thread_count(), limit);
     warm("large folios", files_cache_large);
     count_beside_all("count lines, large folios");
-    bench_hash();
+    bench_hash("hash XXH3, large folios", "-H3");
+    bench_hash("hash XXH128, large folios", "-H2");
     bench_words();
     bench_find();
     bench_peak();
     still_warm("large folios");
-    if (bench_wanted("count lines, base pages")) {
-        warm("base pages", files_cache_base);
-        count_beside_all("count lines, base pages");
-        still_warm("base pages");
-    }
+    bench_base_pages();
     bench_cold();
     bench_little_memory();
     bench_small_files();

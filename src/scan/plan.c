@@ -53,6 +53,15 @@ static void add_resident(struct parts *parts, struct part part)
     parts->list[parts->count - 1] = part;
 }
 
+/*
+ * What is missing in the midst of what is cached is read, and drives out as much: the oldest, which is what would be
+ * passed next, and so on to the end. So it must be little.
+ */
+static bool is_nearly_whole(uint64_t cached_bytes, uint64_t bytes)
+{
+    return cached_bytes >= bytes - bytes / 8;
+}
+
 /* False: it can't be known. */
 static bool find_resident(const struct verso__scan_source *source, struct parts *parts)
 {
@@ -64,7 +73,7 @@ static bool find_resident(const struct verso__scan_source *source, struct parts 
         next = verso__min_u64(verso__round_down(at, STEP_BYTES) + STEP_BYTES, source->end);
         if (verso__os_cache_counts(source->fd, at, next - at, &counts) < 0)
             return false;
-        if (counts.cached_pages * page >= (next - at) / 2) {
+        if (is_nearly_whole(counts.cached_pages * page, next - at)) {
             part.end = next;
             continue;
         }

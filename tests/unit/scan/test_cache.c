@@ -10,7 +10,7 @@
 
 #define MIB ((size_t)1 << 20)
 #define BYTES (24 * MIB + 345)
-#define READ_BYTES ((size_t)128 << 10) /* what is read at once */
+#define READ_BYTES ((size_t)512 << 10) /* what a thread reads at once */
 
 static unsigned char *text;
 static const char *path;
