@@ -104,26 +104,31 @@ TARGET static uint64_t others(const struct verso__scan_others *others, const uns
     return marked;
 }
 
-/* The tables of one byte of the print, in both halves of a vector. */
-struct nibbles {
+/* What a byte of the print is looked up in, by either nibble; in both halves of a vector. */
+struct table {
     __m256i low, high;
 };
 
-TARGET static inline __m256i twice(const unsigned char table[16])
+TARGET static inline __m256i twice(const unsigned char nibbles[16])
 {
-    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)nibbles));
 }
 
-TARGET static inline __m256i buckets_of(__m256i bytes, struct nibbles tables)
+TARGET static inline struct table table_of(const struct verso__scan_buckets *f, size_t k)
+{
+    return (struct table){ twice(f->low[k]), twice(f->high[k]) };
+}
+
+TARGET static inline __m256i buckets_of(__m256i bytes, struct table table)
 {
     __m256i nibble = _mm256_set1_epi8(15);
     __m256i low = _mm256_and_si256(bytes, nibble), high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
 
-    return _mm256_and_si256(_mm256_shuffle_epi8(tables.low, low), _mm256_shuffle_epi8(tables.high, high));
+    return _mm256_and_si256(_mm256_shuffle_epi8(table.low, low), _mm256_shuffle_epi8(table.high, high));
 }
 
 /* 0xff where no bucket is left. */
-TARGET static inline __m256i no_bucket(const unsigned char *at, const struct nibbles *tables, size_t count)
+TARGET static inline __m256i no_bucket(const unsigned char *at, const struct table *tables, size_t count)
 {
     __m256i buckets = buckets_of(load(at), tables[0]);
 
@@ -132,40 +137,12 @@ TARGET static inline __m256i no_bucket(const unsigned char *at, const struct nib
     return _mm256_cmpeq_epi8(buckets, _mm256_setzero_si256());
 }
 
-/* With a constant @count the tables stay in registers. */
-TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const struct verso__scan_buckets *f,
-                                                                        size_t count, const unsigned char *at,
-                                                                        size_t blocks, uint64_t *masks)
+TARGET static inline uint64_t left_in(const unsigned char *at, const struct table *tables, size_t count)
 {
-    struct nibbles tables[VERSO__SCAN_PRINT_BYTES];
-    uint64_t marked = 0;
-
-    for (size_t k = 0; k < count; k++)
-        tables[k] = (struct nibbles){ twice(f->low[k]), twice(f->high[k]) };
-    at += f->offset;
-    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        verso__scan_ask_ahead(at);
-        masks[block] = ~gather(no_bucket(at, tables, count), no_bucket(at + 32, tables, count));
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    }
-    return marked;
+    return ~gather(no_bucket(at, tables, count), no_bucket(at + 32, tables, count));
 }
 
-TARGET static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks,
-                               uint64_t *masks)
-{
-
-    switch (f->byte_count) {
-    case 1:
-        return buckets_by(f, 1, at, blocks, masks);
-    case 2:
-        return buckets_by(f, 2, at, blocks, masks);
-    case 3:
-        return buckets_by(f, 3, at, blocks, masks);
-    default:
-        return buckets_by(f, 4, at, blocks, masks);
-    }
-}
+#include "scan/buckets_loop.h"
 
 /* Processors with AVX2 have the others too; emulators may not. */
 static bool is_supported(void)

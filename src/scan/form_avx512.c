@@ -68,7 +68,6 @@ TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned cha
 
         verso__scan_ask_ahead(at);
         places = where(at + f->bytes[0].offset, first, UINT64_MAX);
-
         masks[block] = where(at + f->bytes[1].offset, second, places);
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
@@ -92,46 +91,26 @@ TARGET static uint64_t others(const struct verso__scan_others *others, const uns
     return marked;
 }
 
-/* With a constant @count the tables stay in registers. */
-TARGET static inline __attribute__((always_inline)) uint64_t buckets_by(const struct verso__scan_buckets *f,
-                                                                        size_t count, const unsigned char *at,
-                                                                        size_t blocks, uint64_t *masks)
+/* What a byte of the print is looked up in, by its low six bits. */
+struct table {
+    __m512i six;
+};
+
+TARGET static inline struct table table_of(const struct verso__scan_buckets *f, size_t k)
 {
-    __m512i tables[VERSO__SCAN_PRINT_BYTES];
-    uint64_t marked = 0;
-
-    for (size_t k = 0; k < count; k++)
-        tables[k] = load(f->six[k]);
-    at += f->offset;
-    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        __m512i left;
-
-        verso__scan_ask_ahead(at);
-        left = _mm512_permutexvar_epi8(load(at), tables[0]);
-
-        for (size_t k = 1; k < count; k++)
-            left = _mm512_and_si512(left, _mm512_permutexvar_epi8(load(at + k), tables[k]));
-        masks[block] = _mm512_test_epi8_mask(left, left);
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    }
-    return marked;
+    return (struct table){ load(f->six[k]) };
 }
 
-TARGET static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks,
-                               uint64_t *masks)
+TARGET static inline uint64_t left_in(const unsigned char *at, const struct table *tables, size_t count)
 {
+    __m512i left = _mm512_permutexvar_epi8(load(at), tables[0].six);
 
-    switch (f->byte_count) {
-    case 1:
-        return buckets_by(f, 1, at, blocks, masks);
-    case 2:
-        return buckets_by(f, 2, at, blocks, masks);
-    case 3:
-        return buckets_by(f, 3, at, blocks, masks);
-    default:
-        return buckets_by(f, 4, at, blocks, masks);
-    }
+    for (size_t k = 1; k < count; k++)
+        left = _mm512_and_si512(left, _mm512_permutexvar_epi8(load(at + k), tables[k].six));
+    return _mm512_test_epi8_mask(left, left);
 }
+
+#include "scan/buckets_loop.h"
 
 static bool is_supported(void)
 {
