@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <verso/error.h>
 
 #define ROUNDS 11
 #define ROUNDS_MIN 5
@@ -32,10 +33,33 @@ static struct {
     bool headed;
 } bench;
 
-static void die(const char *what)
+void bench_die(const char *what)
 {
     fprintf(stderr, "bench %s: %s: %s\n", bench.name, what, strerror(errno));
     exit(2);
+}
+
+void bench_die_of_verso(void)
+{
+    char message[512];
+
+    verso_error_message(message, sizeof(message));
+    fprintf(stderr, "bench %s: %s\n", bench.name, message);
+    exit(2);
+}
+
+char *bench_text(const char *format, ...)
+{
+    va_list values;
+    char *text;
+    int length;
+
+    va_start(values, format);
+    length = vasprintf(&text, format, values);
+    va_end(values);
+    if (length < 0)
+        bench_die("memory");
+    return text;
 }
 
 void bench_start(int count, char **arguments, const char *name)
@@ -205,7 +229,7 @@ static void json_write(const struct row *row)
         return;
     file = fopen(bench.json_path, "ae");
     if (!file)
-        die(bench.json_path);
+        bench_die(bench.json_path);
     fputc('{', file);
     json_string(file, "bench", bench.name);
     json_string(file, "case", row->name);
@@ -217,7 +241,7 @@ static void json_write(const struct row *row)
     json_number(file, "limit", row->limit, ", ");
     json_number(file, "share_of_limit", row->share_of_limit, "}\n");
     if (fclose(file) != 0)
-        die(bench.json_path);
+        bench_die(bench.json_path);
 }
 
 static void print_row(const struct row *row)
@@ -281,7 +305,7 @@ void bench_compare(const struct bench_case *one)
     for (int i = 0; i < 2; i++) {
         sides[i].samples = calloc((size_t)rounds, sizeof(struct sample));
         if (!sides[i].samples)
-            die("memory");
+            bench_die("memory");
         repeat[i] = calibrate(one, &sides[i]);
     }
     /* They take turns, and the turn to go first, so that neither always meets the warmer machine. */
@@ -315,7 +339,7 @@ void bench_note(const char *format, ...)
 int bench_finish(void)
 {
     if (fflush(stdout) != 0)
-        die("standard output");
+        bench_die("standard output");
     return bench.disagreed ? 1 : 0;
 }
 
@@ -327,7 +351,7 @@ static double best_of_three(void (*work)(unsigned char *, unsigned char *))
     double best = 0;
 
     if (!a || !b)
-        die("memory");
+        bench_die("memory");
     memset(a, 1, LIMIT_BYTES);
     memset(b, 2, LIMIT_BYTES);
     for (int i = 0; i < 3; i++) {
@@ -387,7 +411,7 @@ const char *bench_directory(void)
         parent = "/var/tmp";
     if (snprintf(directory, PATH_MAX, "%s/verso-bench-XXXXXX", parent) >= PATH_MAX || !mkdtemp(directory)) {
         *directory = '\0';
-        die("bench directory");
+        bench_die("bench directory");
     }
     return directory;
 }
@@ -395,26 +419,24 @@ const char *bench_directory(void)
 const char *bench_file(const char *name, uint64_t bytes)
 {
     static unsigned char block[1 << 20];
-    char *path;
+    char *path = bench_text("%s/%s", bench_directory(), name);
     int fd;
 
-    if (asprintf(&path, "%s/%s", bench_directory(), name) < 0)
-        die("memory");
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] = (unsigned char)((i * 0x9e3779b97f4a7c15U) >> 56);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        die(path);
+        bench_die(path);
     for (uint64_t done = 0; done < bytes;) {
         size_t want = bytes - done < sizeof(block) ? (size_t)(bytes - done) : sizeof(block);
         ssize_t n = write(fd, block, want);
 
         if (n < 0)
-            die(path);
+            bench_die(path);
         done += (uint64_t)n;
     }
     if (close(fd) < 0)
-        die(path);
+        bench_die(path);
     return path;
 }
 
@@ -425,11 +447,11 @@ int bench_command(const char *const *arguments, char *out_text, size_t room_byte
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        die("pipe");
+        bench_die("pipe");
     fflush(NULL);
     child = fork();
     if (child < 0)
-        die("fork");
+        bench_die("fork");
     if (child == 0) {
         if (dup2(ends[1], STDOUT_FILENO) < 0)
             _exit(127);
@@ -450,9 +472,9 @@ int bench_command(const char *const *arguments, char *out_text, size_t room_byte
     if (out_text && room_bytes)
         out_text[kept] = '\0';
     if (waitpid(child, &status, 0) < 0)
-        die("waitpid");
+        bench_die("waitpid");
     if (!WIFEXITED(status) || WEXITSTATUS(status) == 127)
-        die(arguments[0]);
+        bench_die(arguments[0]);
     return WEXITSTATUS(status);
 }
 

@@ -77,6 +77,20 @@ const char *bench_directory(void);
  */
 int bench_command(const char *const *arguments, char *out_text, size_t room_bytes);
 
+/* Ends the bench: @what failed, for the reason in errno. */
+_Noreturn void bench_die(const char *what);
+
+/* Goes on when a call of verso's worked; else ends the bench with what the library has to say. */
+_Noreturn void bench_die_of_verso(void);
+static inline void bench_check(int answer)
+{
+    if (answer < 0)
+        bench_die_of_verso();
+}
+
+/* Prints into memory, which the caller frees; there being none ends the bench. */
+char *bench_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Whether a program is on PATH: peers that are not installed are told of, not silently left out. */
 bool bench_has(const char *program);
 

@@ -8,8 +8,8 @@
  * files, and a note says so.
  */
 #include "commands.h"
+#include "files.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +26,6 @@
 #include <verso/map.h>
 
 #define SMALL_COUNT 20000
-#define SMALL_PER_DIRECTORY 100
 #define SMALL_BYTES 6000
 #define LARGE_BYTES ((uint64_t)1 << 30)
 #define SPARSE_BYTES ((uint64_t)64 << 30)
@@ -39,12 +38,6 @@ struct subject {
     const char *path; /* a file or a directory */
     const char *list; /* its files, each with a NUL behind; NULL where not needed */
 };
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
 
 /* ---- The command line of each ---- */
 
@@ -69,7 +62,7 @@ static void shell(char *text, size_t room_bytes, const char *format, ...)
 
     va_start(values, format);
     if (vasprintf(&line, format, values) < 0)
-        die("memory");
+        bench_die("memory");
     va_end(values);
     arguments[2] = line;
     (void)bench_command(arguments, text, room_bytes);
@@ -169,7 +162,7 @@ static uint64_t library_counts(void *arg)
     int fd = open(((const struct subject *)arg)->path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 || verso_inspect_cache(fd, 0, 0, &cache) < 0)
-        die("inspect");
+        bench_die("inspect");
     close(fd);
     return cache.cached.value;
 }
@@ -184,12 +177,12 @@ static uint64_t mincore_counts(void *arg)
     void *map;
 
     if (fd < 0 || fstat(fd, &status) < 0)
-        die("mincore");
+        bench_die("mincore");
     map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
     count = ((size_t)status.st_size + verso_page_bytes() - 1) / verso_page_bytes();
     pages = malloc(count);
     if (map == MAP_FAILED || !pages || mincore(map, (size_t)status.st_size, pages) < 0)
-        die("mincore");
+        bench_die("mincore");
     for (size_t i = 0; i < count; i++)
         cached += pages[i] & 1;
     free(pages);
@@ -200,52 +193,13 @@ static uint64_t mincore_counts(void *arg)
 
 /* ---- What they are tried on ---- */
 
-static char *path_of(const char *directory, const char *name)
-{
-    char *path;
-
-    if (asprintf(&path, "%s/%s", directory, name) < 0)
-        die("memory");
-    return path;
-}
-
-/* The @index-th small file, or its directory. */
-static char *small_path(const struct subject *small, int index, bool directory)
-{
-    char *path;
-
-    if ((directory ? asprintf(&path, "%s/%d", small->path, index / SMALL_PER_DIRECTORY)
-                   : asprintf(&path, "%s/%d/%d", small->path, index / SMALL_PER_DIRECTORY, index)) < 0)
-        die("memory");
-    return path;
-}
-
 /* A tree of small files, and a list of them. */
 static struct subject make_small(void)
 {
-    struct subject subject = { path_of(bench_directory(), "small"), path_of(bench_directory(), "small.list") };
-    static const char content[SMALL_BYTES];
-    FILE *list = fopen(subject.list, "we");
+    char *tree = files_tree("small", SMALL_COUNT, SMALL_BYTES), *list = files_tree_list(tree, SMALL_COUNT);
 
-    if (!list || mkdir(subject.path, 0700) < 0)
-        die(subject.path);
-    for (int i = 0; i < SMALL_COUNT; i++) {
-        char *directory = small_path(&subject, i, true), *path = small_path(&subject, i, false);
-        int fd;
-
-        if (i % SMALL_PER_DIRECTORY == 0 && mkdir(directory, 0700) < 0)
-            die(directory);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 || write(fd, content, sizeof(content)) != (ssize_t)sizeof(content) || close(fd) < 0)
-            die(path);
-        fprintf(list, "%s%c", path, '\0');
-        free(path);
-        free(directory);
-    }
-    if (fclose(list) != 0)
-        die(subject.list);
     sync();
-    return subject;
+    return (struct subject){ tree, list };
 }
 
 /* Locks a file's pages for as long as the bench runs; false when that is not allowed. */
@@ -258,8 +212,8 @@ static bool hold(const char *path)
 
 static bool hold_small(const struct subject *subject)
 {
-    for (int i = 0; i < SMALL_COUNT; i++) {
-        char *path = small_path(subject, i, false);
+    for (unsigned i = 0; i < SMALL_COUNT; i++) {
+        char *path = files_tree_path(subject->path, i);
         bool holds = hold(path);
 
         free(path);
@@ -274,7 +228,7 @@ static void drop(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 || verso_cache_drop(fd, 0, 0, VERSO_CACHE_WRITE_BACK) < 0)
-        die(path);
+        bench_die(path);
     close(fd);
 }
 
@@ -283,7 +237,7 @@ static void fetch(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 || verso_cache_fetch(fd, 0, 0) < 0)
-        die(path);
+        bench_die(path);
     close(fd);
 }
 
@@ -291,8 +245,8 @@ static void for_each_small(void *arg, void (*act)(const char *path))
 {
     const struct subject *subject = arg;
 
-    for (int i = 0; i < SMALL_COUNT; i++) {
-        char *path = small_path(subject, i, false);
+    for (unsigned i = 0; i < SMALL_COUNT; i++) {
+        char *path = files_tree_path(subject->path, i);
 
         act(path);
         free(path);
@@ -377,7 +331,7 @@ static void bench_looking(struct subject *small, struct subject *large, struct s
     if (!held)
         return;
     compare("library: 1 GiB, cached", "mmap, mincore", library_counts, mincore_counts, large, NULL);
-    small->path = small_path(small, 0, false);
+    small->path = files_tree_path(small->path, 0);
     bench_compare(&(struct bench_case){
         .name = "library: one small file",
         .peer = "mmap, mincore",
@@ -391,11 +345,11 @@ static void bench_looking(struct subject *small, struct subject *large, struct s
 
 static struct subject make_sparse(void)
 {
-    struct subject subject = { path_of(bench_directory(), "sparse"), NULL };
+    struct subject subject = { bench_text("%s/sparse", bench_directory()), NULL };
     int fd = open(subject.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0 || ftruncate(fd, (off_t)SPARSE_BYTES) < 0 || close(fd) < 0)
-        die(subject.path);
+        bench_die(subject.path);
     return subject;
 }
 

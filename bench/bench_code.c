@@ -57,17 +57,6 @@ static uint64_t call(const void *block)
     return (uint64_t)function();
 }
 
-static void must(int result)
-{
-    char line[256];
-
-    if (result >= 0)
-        return;
-    verso_error_message(line, sizeof(line));
-    fprintf(stderr, "bench code: %s\n", line);
-    exit(2);
-}
-
 /* ---- Small functions, each written and run; what was made is freed between the samples ---- */
 
 struct emitting {
@@ -84,7 +73,7 @@ static void free_all(void *arg)
     struct emitting *emitting = arg;
 
     for (size_t i = 0; i < EMITS; i++) {
-        must(verso_code_free(emitting->code, emitting->verso_blocks[i]));
+        bench_check(verso_code_free(emitting->code, emitting->verso_blocks[i]));
         emitting->verso_blocks[i] = NULL;
 #ifdef HAVE_ASMJIT
         if (emitting->asmjit_blocks[i])
@@ -101,7 +90,8 @@ static uint64_t emit_verso(void *arg)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < EMITS; i++) {
-        must(verso_code_add(emitting->code, bytes, write_function(bytes, (uint16_t)i), &emitting->verso_blocks[i]));
+        bench_check(
+            verso_code_add(emitting->code, bytes, write_function(bytes, (uint16_t)i), &emitting->verso_blocks[i]));
         sum += call(emitting->verso_blocks[i]);
     }
     return sum;
@@ -115,9 +105,9 @@ static uint64_t rewrite_verso(void *arg)
     for (unsigned i = 0; i < EMITS; i++) {
         void *write;
 
-        must(verso_code_begin(emitting->code, emitting->block, &write));
+        bench_check(verso_code_begin(emitting->code, emitting->block, &write));
         (void)write_function(write, (uint16_t)i);
-        must(verso_code_end(emitting->code, emitting->block));
+        bench_check(verso_code_end(emitting->code, emitting->block));
         sum += call(emitting->block);
     }
     return sum;
@@ -192,9 +182,9 @@ static uint64_t keep_verso(void *arg)
         const void **block = &keeping->verso_blocks[draw(&random) % LIVE];
         size_t length = 16 + draw(&random) % (FUNCTION_BYTES_MAX - 16);
 
-        must(verso_code_free(keeping->code, *block));
+        bench_check(verso_code_free(keeping->code, *block));
         (void)write_function(bytes, (uint16_t)i);
-        must(verso_code_add(keeping->code, bytes, length, block));
+        bench_check(verso_code_add(keeping->code, bytes, length, block));
         sum += call(*block);
     }
     return sum;
@@ -287,7 +277,7 @@ static void compare_keeping(struct verso_code *code, const char *name)
         asmjit_close(keeping.asmjit);
     }
     for (size_t i = 0; i < LIVE; i++)
-        must(verso_code_free(code, keeping.verso_blocks[i]));
+        bench_check(verso_code_free(code, keeping.verso_blocks[i]));
 #else
     (void)code;
     (void)keep_verso;
@@ -307,9 +297,9 @@ int main(int count, char **arguments)
         bench_note("no machine code is known for this CPU");
         return bench_finish();
     }
-    must(verso_code_open(NULL, &emitting.code));
-    must(verso_code_add(emitting.code, bytes, write_function(bytes, 1), &emitting.block));
-    must(verso_code_add(emitting.code, bytes, write_function(bytes, 2), &busy_block));
+    bench_check(verso_code_open(NULL, &emitting.code));
+    bench_check(verso_code_add(emitting.code, bytes, write_function(bytes, 1), &emitting.block));
+    bench_check(verso_code_add(emitting.code, bytes, write_function(bytes, 2), &busy_block));
     emitting.page = mmap(NULL, verso_page_bytes(), PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (emitting.page == MAP_FAILED)
         abort();

@@ -44,21 +44,6 @@ struct subject {
 
 static uint64_t large_bytes;
 
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
-static char *path_in(const char *folder, const char *name)
-{
-    char *path;
-
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        die("memory");
-    return path;
-}
-
 /* ---- Before ---- */
 
 static void no_target(void *arg)
@@ -66,7 +51,7 @@ static void no_target(void *arg)
     const struct subject *subject = arg;
 
     if (unlink(subject->target) < 0 && errno != ENOENT)
-        die(subject->target);
+        bench_die(subject->target);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
@@ -82,7 +67,7 @@ static void no_target_tree(void *arg)
     const struct subject *subject = arg;
 
     if (nftw(subject->target, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
-        die(subject->target);
+        bench_die(subject->target);
 }
 
 /* Waits until nothing of the target is still on its way to the disk. */
@@ -91,7 +76,7 @@ static int settled(const char *path)
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0 || fsync(fd) < 0)
-        die(path);
+        bench_die(path);
     return fd;
 }
 
@@ -99,11 +84,11 @@ static int settled(const char *path)
 static void cached_target(void *arg)
 {
     struct subject *subject = arg;
-    char *aside = path_in(bench_directory(), "aside");
+    char *aside = bench_text("%s/aside", bench_directory());
 
     if (rename(subject->source, aside) < 0 || rename(subject->other, subject->source) < 0 ||
         rename(aside, subject->other) < 0)
-        die(subject->source);
+        bench_die(subject->source);
     free(aside);
     close(settled(subject->target));
     if (files_look(subject->target).cached_share < 0.999)
@@ -119,9 +104,9 @@ static void nearly_same_target(void *arg)
 
     for (uint64_t offset = page / 2; offset < large_bytes; offset += DIFFERING_EVERY * page)
         if (pwrite(fd, "\x01", 1, (off_t)offset) != 1)
-            die(subject->target);
+            bench_die(subject->target);
     if (fsync(fd) < 0)
-        die(subject->target);
+        bench_die(subject->target);
     close(fd);
 }
 
@@ -133,7 +118,7 @@ static uint64_t dirty_pages(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 || verso_inspect_cache(fd, 0, 0, &cache) < 0)
-        die(path);
+        bench_die(path);
     close(fd);
     return cache.dirty.value + cache.writeback.value;
 }
@@ -180,8 +165,7 @@ static void new_file(struct subject *subject)
     char *both;
 
     commands_compare(&row);
-    if (asprintf(&both, "cp '%s' '%s' && xxhsum -q -H3 '%s'", subject->source, subject->target, subject->source) < 0)
-        die("memory");
+    both = bench_text("cp '%s' '%s' && xxhsum -q -H3 '%s'", subject->source, subject->target, subject->source);
     row.name = "new file, and its checksum";
     row.peer_name = "cp && xxhsum -H3";
     row.verso = COMMAND(answer_digest, "verso", "copy", "--quiet", "--hash", subject->source, subject->target);
@@ -195,12 +179,10 @@ static void new_file(struct subject *subject)
 /* Information more than a race: cmp shows the same only when the pages really come from the disk. */
 static void verified(struct subject *subject)
 {
-    char *line;
+    char *line = bench_text(
+        "cp '%s' '%s' && sync '%s' && dd if='%s' iflag=nocache count=0 status=none && cmp '%s' '%s'", subject->source,
+        subject->target, subject->target, subject->target, subject->source, subject->target);
 
-    if (asprintf(&line, "cp '%s' '%s' && sync '%s' && dd if='%s' iflag=nocache count=0 status=none && cmp '%s' '%s'",
-                 subject->source, subject->target, subject->target, subject->target, subject->source,
-                 subject->target) < 0)
-        die("memory");
     commands_compare(&(struct command_row){
         .name = "new file, verified from disk",
         .peer_name = "cp, sync, drop, cmp",
@@ -228,12 +210,12 @@ static void onto_cached(struct subject *subject)
         .bytes = (double)large_bytes,
         .rounds = ROUNDS_OF_SLOW,
     };
-    char *in = NULL, *out = NULL;
+    char *in, *out;
 
     if (!bench_wanted(row.name))
         return;
-    if (asprintf(&in, "if=%s", subject->source) < 0 || asprintf(&out, "of=%s", subject->target) < 0)
-        die("memory");
+    in = bench_text("if=%s", subject->source);
+    out = bench_text("of=%s", subject->target);
     (void)commands_run(COMMAND(NULL, "cp", subject->source, subject->target));
     commands_compare(&row);
     row.peer = COMMAND(NULL, "dd", in, out, "bs=128K", "conv=notrunc", "status=none");
@@ -286,7 +268,7 @@ static void by_delta(struct subject *subject)
 static void trees(void)
 {
     const char *name = "tree of 10,000 files of 4 KiB";
-    struct subject subject = { NULL, NULL, path_in(bench_directory(), "tree-copy") };
+    struct subject subject = { NULL, NULL, bench_text("%s/tree-copy", bench_directory()) };
 
     if (!bench_wanted(name))
         return;
@@ -306,7 +288,7 @@ static void trees(void)
 
 static void tiny(void)
 {
-    struct subject subject = { files_text("tiny", 100, 0), NULL, path_in(bench_directory(), "tiny-copy") };
+    struct subject subject = { files_text("tiny", 100, 0), NULL, bench_text("%s/tiny-copy", bench_directory()) };
 
     commands_compare(&(struct command_row){
         .name = "one file of 100 bytes",
@@ -325,17 +307,16 @@ static void tiny(void)
  * directory, or NULL with a note. */
 static char *mounted(const char *kind)
 {
-    char *image = path_in(bench_directory(), kind), *folder, *maker;
+    char *image = bench_text("%s/%s", bench_directory(), kind);
+    char *folder = bench_text("%s.mount", image), *maker = bench_text("mkfs.%s", kind);
     bool made;
 
-    if (asprintf(&folder, "%s.mount", image) < 0 || asprintf(&maker, "mkfs.%s", kind) < 0)
-        die("memory");
     if (!bench_has(maker)) {
         bench_note("reflink, %s: left out: %s is not installed", kind, maker);
         return NULL;
     }
     if (mkdir(folder, 0700) < 0)
-        die(folder);
+        bench_die(folder);
     made = bench_command(ARGUMENTS("truncate", "--size=4G", image), NULL, 0) == 0 &&
            bench_command(ARGUMENTS(maker, strcmp(kind, "xfs") == 0 ? "-q" : "-qf", image), NULL, 0) == 0 &&
            bench_command(ARGUMENTS("mount", "-o", "loop", image, folder), NULL, 0) == 0;
@@ -353,7 +334,7 @@ static void reflink_on(const char *kind, const char *name)
 
     if (!bench_wanted(name) || !(folder = mounted(kind)))
         return;
-    subject = (struct subject){ path_in(folder, "source"), NULL, path_in(folder, "target") };
+    subject = (struct subject){ bench_text("%s/source", folder), NULL, bench_text("%s/target", folder) };
     (void)commands_run(COMMAND(NULL, "cp", files_text("reflink", bytes, 0), subject.source));
     (void)commands_run(COMMAND(NULL, "sync", subject.source));
     commands_compare(&(struct command_row){
@@ -366,7 +347,7 @@ static void reflink_on(const char *kind, const char *name)
         .subject = &subject,
     });
     if (umount(folder) < 0)
-        die(folder);
+        bench_die(folder);
 }
 
 static void reflinks(void)
@@ -416,7 +397,7 @@ static void note_file_system(void)
     char text[64] = "";
 
     if (statfs(bench_directory(), &status) < 0)
-        die(bench_directory());
+        bench_die(bench_directory());
     (void)bench_command(ARGUMENTS("stat", "-f", "-c", "%T", bench_directory()), text, sizeof(text));
     text[strcspn(text, "\n")] = '\0';
     bench_note("files of %llu MiB on %s, %llu GiB free", (unsigned long long)(large_bytes / MIB), text,
@@ -433,7 +414,7 @@ int main(int count, char **arguments)
     large_bytes = files_scaled_bytes(LARGE_BYTES, 5);
     note_file_system();
     large = (struct subject){ files_text("source", large_bytes, 0), files_text("other", large_bytes, 1),
-                              path_in(bench_directory(), "target") };
+                              bench_text("%s/target", bench_directory()) };
     files_cache_large(large.source);
     files_cache_large(large.other);
     new_file(&large);

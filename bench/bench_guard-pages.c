@@ -25,23 +25,10 @@
 
 static size_t page;
 
-static void check(int error)
-{
-    char text[256];
-
-    if (error >= 0)
-        return;
-    verso_error_message(text, sizeof(text));
-    (void)fprintf(stderr, "bench guard-pages: %s\n", text);
-    exit(2);
-}
-
 static void check_call(bool worked, const char *call)
 {
-    if (worked)
-        return;
-    perror(call);
-    exit(2);
+    if (!worked)
+        bench_die(call);
 }
 
 static size_t count_mappings(void)
@@ -79,7 +66,7 @@ static void new_memory(void *arg)
     (void)arg;
     drop_all();
     options.flags = VERSO_PAGES_COMMIT;
-    check(verso_pages_open((uint64_t)2 * GUARDS * page, &options, &span));
+    bench_check(verso_pages_open((uint64_t)2 * GUARDS * page, &options, &span));
     plain_bytes = 2 * GUARDS * page;
     plain = mmap(NULL, plain_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check_call(plain != MAP_FAILED, "mmap");
@@ -99,7 +86,7 @@ static uint64_t guard_by_verso(void *arg)
 {
     (void)arg;
     for (size_t i = 0; i < GUARDS; i++)
-        check(verso_pages_guard(span, 2 * i * page, page));
+        bench_check(verso_pages_guard(span, 2 * i * page, page));
     return GUARDS;
 }
 
@@ -132,7 +119,7 @@ static uint64_t unguard_by_verso(void *arg)
 {
     (void)arg;
     for (size_t i = 0; i < GUARDS; i++)
-        check(verso_pages_unguard(span, 2 * i * page, page));
+        bench_check(verso_pages_unguard(span, 2 * i * page, page));
     return GUARDS;
 }
 
@@ -172,7 +159,7 @@ static void tell_mappings(void)
     before = count_mappings();
     (void)guard_by_verso(NULL);
     by_verso = count_mappings() - before;
-    check(verso_pages_info(span, &info));
+    bench_check(verso_pages_info(span, &info));
     before = count_mappings();
     (void)guard_by_mprotect(NULL);
     by_mprotect = count_mappings() - before;
@@ -204,7 +191,7 @@ static void new_addresses(void *arg)
 {
     (void)arg;
     drop_all();
-    check(verso_pages_open(COMMIT_BYTES, NULL, &span));
+    bench_check(verso_pages_open(COMMIT_BYTES, NULL, &span));
     plain_bytes = COMMIT_BYTES;
     plain = mmap(NULL, plain_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check_call(plain != MAP_FAILED, "mmap");
@@ -215,7 +202,7 @@ static uint64_t commit_by_verso(void *arg)
     size_t step = *(size_t *)arg;
 
     for (size_t at = 0; at < COMMIT_BYTES; at += step)
-        check(verso_pages_commit(span, at, step));
+        bench_check(verso_pages_commit(span, at, step));
     return COMMIT_BYTES / step;
 }
 
@@ -240,7 +227,7 @@ static uint64_t decommit_by_verso(void *arg)
     size_t step = *(size_t *)arg;
 
     for (size_t at = 0; at < COMMIT_BYTES; at += step)
-        check(verso_pages_decommit(span, at, step));
+        bench_check(verso_pages_decommit(span, at, step));
     return COMMIT_BYTES / step;
 }
 
@@ -282,7 +269,7 @@ static uint64_t open_by_verso(void *arg)
     for (size_t i = 0; i < SPANS; i++) {
         struct verso_pages *one;
 
-        check(verso_pages_open((uint64_t)64 << 10, &options, &one));
+        bench_check(verso_pages_open((uint64_t)64 << 10, &options, &one));
         *(unsigned char *)verso_pages_data(one) = 1;
         verso_pages_close(one);
     }

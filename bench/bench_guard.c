@@ -23,17 +23,6 @@
 static unsigned char *source; /* in the map */
 static unsigned char *target;
 
-static void check(int error)
-{
-    char text[256];
-
-    if (error >= 0)
-        return;
-    verso_error_message(text, sizeof(text));
-    (void)fprintf(stderr, "bench guard: %s\n", text);
-    exit(2);
-}
-
 /* ---- Without a fault: primitives -------------------------------------------------------------------------------- */
 
 struct sized {
@@ -285,7 +274,7 @@ static void without_a_fault(const char *path, struct verso_map *map)
                                         .peer_side = run_with_mask,
                                         .arg = map });
     options.flags = VERSO_MAP_SUBSTITUTE;
-    check(verso_map_open(path, &options, &substituting));
+    bench_check(verso_map_open(path, &options, &substituting));
     pair = (struct pair){ verso_map_data(substituting), source };
     bench_compare(&(struct bench_case){ .name = "read, zeros on a fault",
                                         .peer = "a plain map",
@@ -340,7 +329,7 @@ static void handler_swap(void (*handler)(int, siginfo_t *, void *), struct sigac
     struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
 
     if (sigaction(SIGBUS, &action, out_before) < 0)
-        exit(2);
+        bench_die("sigaction");
 }
 
 static uint64_t fault_in_copy(void *arg)
@@ -409,9 +398,9 @@ static uint64_t read_past_the_end(void *arg)
 static void whole_again(void *arg)
 {
     (void)arg;
-    check(verso_map_refresh(torn.substituting));
+    bench_check(verso_map_refresh(torn.substituting));
     if (mmap(torn.by_page, TORN_PAGES * torn.page_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, torn.fd, 0) == MAP_FAILED)
-        exit(2);
+        bench_die("mmap");
 }
 
 static uint64_t sum_pages(const unsigned char *data)
@@ -447,15 +436,15 @@ static void set_up_torn(const char *path)
     void *data;
 
     torn.page_bytes = verso_page_bytes();
-    check(verso_map_open(path, NULL, &torn.map));
+    bench_check(verso_map_open(path, NULL, &torn.map));
     options.flags = VERSO_MAP_SUBSTITUTE;
-    check(verso_map_open(path, &options, &torn.substituting));
+    bench_check(verso_map_open(path, &options, &torn.substituting));
     torn.data = verso_map_data(torn.map);
     torn.zeros = verso_map_data(torn.substituting);
     torn.fd = open(path, O_RDWR | O_CLOEXEC);
     data = mmap(NULL, TORN_PAGES * torn.page_bytes, PROT_READ, MAP_SHARED, torn.fd, 0);
     if (torn.fd < 0 || data == MAP_FAILED || ftruncate(torn.fd, (off_t)torn.page_bytes) < 0)
-        exit(2);
+        bench_die(path);
     torn.by_page = data;
 }
 
@@ -498,15 +487,15 @@ int main(int count, char **arguments)
     target = aligned_alloc(4096, FILE_BYTES);
     if (!target)
         return 2;
-    check(verso_guard_install());
-    check(verso_map_open(path, NULL, &map));
+    bench_check(verso_guard_install());
+    bench_check(verso_map_open(path, NULL, &map));
     source = verso_map_data(map);
     memcpy(target, source, FILE_BYTES);
     primitives();
     without_a_fault(path, map);
     verso_map_close(map);
     with_a_fault(bench_file("torn", TORN_PAGES * verso_page_bytes()));
-    check(verso_guard_remove());
+    bench_check(verso_guard_remove());
     free(target);
     return bench_finish();
 }

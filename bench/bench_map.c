@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,15 +25,6 @@ struct work {
     size_t page_bytes;
     int fd; /* for opening by descriptor */
 };
-
-static void die(const char *what)
-{
-    char message[512];
-
-    verso_error_message(message, sizeof(message));
-    fprintf(stderr, "bench map: %s: %s\n", what, message);
-    exit(2);
-}
 
 static uint64_t look(const void *data, size_t bytes, size_t page_bytes)
 {
@@ -67,8 +59,7 @@ static uint64_t verso_read(void *arg)
     struct verso_map *map;
     uint64_t sum;
 
-    if (verso_map_open(work->path, NULL, &map) < 0)
-        die("open");
+    bench_check(verso_map_open(work->path, NULL, &map));
     sum = look(verso_map_data(map), verso_map_bytes(map), work->page_bytes);
     verso_map_close(map);
     return sum;
@@ -83,10 +74,10 @@ static uint64_t raw_read(void *arg)
     void *data;
 
     if (fd < 0 || fstat(fd, &status) < 0)
-        die("raw open");
+        bench_die("open");
     data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
-        die("raw mmap");
+        bench_die("mmap");
     close(fd);
     sum = look(data, (size_t)status.st_size, work->page_bytes);
     munmap(data, (size_t)status.st_size);
@@ -99,8 +90,7 @@ static uint64_t verso_read_fd(void *arg)
     struct verso_map *map;
     uint64_t sum;
 
-    if (verso_map_open_fd(work->fd, NULL, &map) < 0)
-        die("open");
+    bench_check(verso_map_open_fd(work->fd, NULL, &map));
     sum = look(verso_map_data(map), verso_map_bytes(map), work->page_bytes);
     verso_map_close(map);
     return sum;
@@ -114,10 +104,10 @@ static uint64_t raw_read_fd(void *arg)
     void *data;
 
     if (fstat(work->fd, &status) < 0)
-        die("raw fstat");
+        bench_die("fstat");
     data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, work->fd, 0);
     if (data == MAP_FAILED)
-        die("raw mmap");
+        bench_die("mmap");
     sum = look(data, (size_t)status.st_size, work->page_bytes);
     munmap(data, (size_t)status.st_size);
     return sum;
@@ -131,8 +121,7 @@ static uint64_t verso_write(void *arg)
     uint64_t sum;
 
     options.flags = VERSO_MAP_WRITE;
-    if (verso_map_open(work->path, &options, &map) < 0)
-        die("open");
+    bench_check(verso_map_open(work->path, &options, &map));
     sum = store(verso_map_data(map), verso_map_bytes(map), work->page_bytes);
     verso_map_close(map);
     return sum;
@@ -147,10 +136,10 @@ static uint64_t raw_write(void *arg)
     void *data;
 
     if (fd < 0 || fstat(fd, &status) < 0)
-        die("raw open");
+        bench_die("open");
     data = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
-        die("raw mmap");
+        bench_die("mmap");
     close(fd);
     sum = store(data, (size_t)status.st_size, work->page_bytes);
     munmap(data, (size_t)status.st_size);
@@ -193,8 +182,7 @@ static uint64_t verso_proc(void *arg)
     struct verso_map *map;
     uint64_t bytes;
 
-    if (verso_map_open(arg, NULL, &map) < 0)
-        die("open");
+    bench_check(verso_map_open(arg, NULL, &map));
     bytes = verso_map_bytes(map) > 0;
     verso_map_close(map);
     return bytes;
@@ -208,14 +196,14 @@ static uint64_t raw_proc(void *arg)
     ssize_t n;
 
     if (fd < 0 || !data)
-        die("raw open");
+        bench_die("open");
     while ((n = read(fd, data + done, room - done)) > 0) {
         done += (size_t)n;
         if (done == room) {
             char *larger = realloc(data, room *= 2);
 
             if (!larger)
-                die("raw realloc");
+                bench_die("realloc");
             data = larger;
         }
     }
@@ -240,11 +228,9 @@ static uint64_t verso_grow(void *arg)
     struct verso_map *map;
 
     options.flags = VERSO_MAP_WRITE | VERSO_MAP_CREATE | VERSO_MAP_GROW;
-    if (verso_map_open(arg, &options, &map) < 0)
-        die("open");
+    bench_check(verso_map_open(arg, &options, &map));
     for (size_t bytes = STEP_BYTES; bytes <= GROWN_BYTES; bytes += STEP_BYTES) {
-        if (verso_map_resize(map, bytes) < 0)
-            die("resize");
+        bench_check(verso_map_resize(map, bytes));
         memset((char *)verso_map_data(map) + bytes - STEP_BYTES, 7, STEP_BYTES);
     }
     verso_map_close(map);
@@ -258,16 +244,17 @@ static uint64_t raw_grow(void *arg)
     char *data = NULL;
 
     if (fd < 0)
-        die("raw open");
+        bench_die("open");
     for (size_t bytes = STEP_BYTES; bytes <= GROWN_BYTES; bytes += STEP_BYTES) {
         size_t before = bytes - STEP_BYTES;
 
-        if (posix_fallocate(fd, (off_t)before, STEP_BYTES) != 0)
-            die("raw fallocate");
+        errno = posix_fallocate(fd, (off_t)before, STEP_BYTES);
+        if (errno)
+            bench_die("posix_fallocate");
         data = before ? mremap(data, before, bytes, MREMAP_MAYMOVE)
                       : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (data == MAP_FAILED)
-            die("raw mmap");
+            bench_die("mmap");
         memset(data + before, 7, STEP_BYTES);
     }
     munmap(data, GROWN_BYTES);

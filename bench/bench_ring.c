@@ -24,17 +24,6 @@
 #define MESSAGE_BYTES_MAX 1500
 #define BATCH 16
 
-static void check(int error)
-{
-    char text[256];
-
-    if (error >= 0)
-        return;
-    verso_error_message(text, sizeof(text));
-    (void)fprintf(stderr, "bench ring: %s\n", text);
-    exit(2);
-}
-
 /* In ns for each of @operations; when those are 0, in GB/s for @bytes. */
 static void compare(const char *name, const char *peer, double operations, double bytes, bench_function *verso,
                     bench_function *peer_side, void *arg)
@@ -84,10 +73,10 @@ static uint64_t batches_verso(void *arg)
     for (uint64_t sent = 0; sent < ways->messages; sent += BATCH) {
         for (uint64_t i = 0; i < BATCH; i++) {
             stamp(sent + i);
-            check(verso_ring_write(ways->ring, message, bytes));
+            bench_check(verso_ring_write(ways->ring, message, bytes));
         }
         for (uint64_t i = 0; i < BATCH; i++) {
-            check(verso_ring_read(ways->ring, received, bytes, &got));
+            bench_check(verso_ring_read(ways->ring, received, bytes, &got));
             sum = fold(sum, received);
         }
     }
@@ -103,16 +92,16 @@ static uint64_t batches_in_place(void *arg)
     void *data;
 
     for (uint64_t sent = 0; sent < ways->messages; sent += BATCH) {
-        check(verso_ring_reserve(ways->ring, BATCH * bytes, &data, NULL));
+        bench_check(verso_ring_reserve(ways->ring, BATCH * bytes, &data, NULL));
         for (uint64_t i = 0; i < BATCH; i++) {
             stamp(sent + i);
             memcpy((unsigned char *)data + i * bytes, message, bytes);
         }
-        check(verso_ring_commit(ways->ring, BATCH * bytes));
-        check(verso_ring_peek(ways->ring, BATCH * bytes, &data, NULL));
+        bench_check(verso_ring_commit(ways->ring, BATCH * bytes));
+        bench_check(verso_ring_peek(ways->ring, BATCH * bytes, &data, NULL));
         for (uint64_t i = 0; i < BATCH; i++)
             sum = fold(sum, (unsigned char *)data + i * bytes);
-        check(verso_ring_consume(ways->ring, BATCH * bytes));
+        bench_check(verso_ring_consume(ways->ring, BATCH * bytes));
     }
     return sum;
 }
@@ -227,8 +216,8 @@ static void *send_sleeping_verso(void *arg)
 
     for (uint64_t i = 0; i < ways->messages; i++) {
         stamp(i);
-        check(verso_ring_wait_room(ways->ring, ways->message_bytes, -1));
-        check(verso_ring_write(ways->ring, message, ways->message_bytes));
+        bench_check(verso_ring_wait_room(ways->ring, ways->message_bytes, -1));
+        bench_check(verso_ring_write(ways->ring, message, ways->message_bytes));
     }
     return NULL;
 }
@@ -240,7 +229,7 @@ static void *send_pipe(void *arg)
     for (uint64_t i = 0; i < ways->messages; i++) {
         stamp(i);
         if (write(ways->pipe_ends[1], message, ways->message_bytes) != (ssize_t)ways->message_bytes)
-            exit(2);
+            bench_die("write");
     }
     return NULL;
 }
@@ -250,7 +239,7 @@ static pthread_t started(void *(*send)(void *), struct ways *ways)
     pthread_t thread;
 
     if (pthread_create(&thread, NULL, send, ways) != 0)
-        exit(2);
+        bench_die("pthread_create");
     return thread;
 }
 
@@ -285,11 +274,11 @@ static uint64_t two_sleeping_verso(void *arg)
         size_t bytes, done = 0;
         void *data;
 
-        check(verso_ring_wait_data(ways->ring, ways->message_bytes, -1));
-        check(verso_ring_peek(ways->ring, ways->message_bytes, &data, &bytes));
+        bench_check(verso_ring_wait_data(ways->ring, ways->message_bytes, -1));
+        bench_check(verso_ring_peek(ways->ring, ways->message_bytes, &data, &bytes));
         for (; done + ways->message_bytes <= bytes; done += ways->message_bytes, got++)
             sum = fold(sum, (unsigned char *)data + done);
-        check(verso_ring_consume(ways->ring, done));
+        bench_check(verso_ring_consume(ways->ring, done));
     }
     (void)pthread_join(sender, NULL);
     return sum;
@@ -328,7 +317,7 @@ static uint64_t two_pipe(void *arg)
         size_t done = 0;
 
         if (bytes <= 0)
-            exit(2);
+            bench_die("read");
         for (kept += (size_t)bytes; kept - done >= ways->message_bytes; done += ways->message_bytes, got++)
             sum = fold(sum, buffer + done);
         kept -= done;
@@ -414,10 +403,10 @@ static uint64_t parse_verso(void *arg)
         size_t feed = stream_bytes - fed < FEED_BYTES ? stream_bytes - fed : FEED_BYTES, bytes;
         void *data;
 
-        check(verso_ring_write(parsing->ring, stream + fed, feed));
+        bench_check(verso_ring_write(parsing->ring, stream + fed, feed));
         fed += feed;
-        check(verso_ring_peek(parsing->ring, 1, &data, &bytes));
-        check(verso_ring_consume(parsing->ring, parse_all(&sum, data, bytes)));
+        bench_check(verso_ring_peek(parsing->ring, 1, &data, &bytes));
+        bench_check(verso_ring_consume(parsing->ring, parse_all(&sum, data, bytes)));
     }
     return sum;
 }
@@ -470,7 +459,7 @@ static void compare_parsing(const char *name, size_t capacity_bytes)
     struct split split;
     struct parsing parsing = { NULL, &split };
 
-    check(verso_ring_open(capacity_bytes, NULL, &parsing.ring));
+    bench_check(verso_ring_open(capacity_bytes, NULL, &parsing.ring));
     split_make(&split, verso_ring_capacity_bytes(parsing.ring));
     compare(name, "split ring", 0, (double)stream_bytes, parse_verso, parse_split, &parsing);
     verso_ring_close(parsing.ring);
@@ -498,14 +487,14 @@ static uint64_t relay_verso(void *arg)
         ssize_t got, put;
         void *data;
 
-        check(verso_ring_reserve(relay->ways->ring, 1, &data, &room));
+        bench_check(verso_ring_reserve(relay->ways->ring, 1, &data, &room));
         got = read(relay->source, data, room - room / 3); /* so that it does not fall in with the end */
         if (got <= 0)
             return got < 0 ? 0 : passed;
-        check(verso_ring_commit(relay->ways->ring, (size_t)got));
-        check(verso_ring_peek(relay->ways->ring, 1, &data, &bytes));
+        bench_check(verso_ring_commit(relay->ways->ring, (size_t)got));
+        bench_check(verso_ring_peek(relay->ways->ring, 1, &data, &bytes));
         put = write(relay->target, data, bytes);
-        check(verso_ring_consume(relay->ways->ring, put < 0 ? 0 : (size_t)put));
+        bench_check(verso_ring_consume(relay->ways->ring, put < 0 ? 0 : (size_t)put));
         passed += (uint64_t)put;
     }
 }
@@ -544,7 +533,7 @@ static void compare_relay(struct ways *ways)
                            open("/dev/null", O_WRONLY | O_CLOEXEC), bytes };
 
     if (relay.source < 0 || relay.target < 0)
-        exit(2);
+        bench_die("open");
     compare("read in, write out", "split ring, readv and writev", 0, (double)bytes, relay_verso, relay_split, &relay);
     (void)close(relay.source);
     (void)close(relay.target);
@@ -557,7 +546,7 @@ static uint64_t open_verso(void *arg)
     struct verso_ring *ring;
 
     (void)arg;
-    check(verso_ring_open(RING_BYTES, NULL, &ring));
+    bench_check(verso_ring_open(RING_BYTES, NULL, &ring));
     verso_ring_close(ring);
     return 1;
 }
@@ -579,7 +568,7 @@ int main(int count, char **arguments)
     static struct ways ways;
 
     bench_start(count, arguments, "ring");
-    check(verso_ring_open(RING_BYTES, NULL, &ways.ring));
+    bench_check(verso_ring_open(RING_BYTES, NULL, &ways.ring));
     split_make(&ways.split, RING_BYTES);
     if (pipe2(ways.pipe_ends, O_CLOEXEC) < 0)
         return 2;

@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
@@ -141,9 +140,7 @@ static void bench_small_files(void)
     if (!bench_wanted(name))
         return;
     tree = files_tree("small", SMALL_COUNT, SMALL_BYTES);
-    from = files_tree_list(tree, SMALL_COUNT);
-    if (asprintf(&from, "--files0-from=%s", from) < 0)
-        abort();
+    from = bench_text("--files0-from=%s", files_tree_list(tree, SMALL_COUNT));
     small_beside(name, COMMAND(answer_last_line, "verso", "count", from), COMMAND(answer_last_line, "wc", "-l", from));
     small_beside(name, COMMAND(answer_last_line, "verso", "count", "-r", tree),
                  COMMAND(answer_sum_of_ends, "rg", "-cv", "--no-ignore", "--hidden", NOWHERE, tree));
@@ -169,10 +166,8 @@ static void bench_start_up(void)
 
 static void bench_hash(const char *name, const char *kind)
 {
-    char *peer_name;
+    char *peer_name = bench_text("xxhsum %s", kind);
 
-    if (asprintf(&peer_name, "xxhsum %s", kind) < 0)
-        abort();
     commands_compare(&(struct command_row){
         .name = name,
         .verso = COMMAND(answer_digest, "verso", "hash", kind, text),
@@ -220,11 +215,11 @@ static char *patterns(const char *name, const char *word)
     static const char *const others[] = { "quagmire",     "zephyr",    "obelisk",  "marzipan",  "gazebo",
                                           "juxtapose",    "fjordland", "wyvern",   "haberdash", "kaleidoscope",
                                           "pumpernickel", "xylophone", "vortexes", "brimstone", "yttrium" };
-    char *path;
-    FILE *file;
+    char *path = bench_text("%s/%s", bench_directory(), name);
+    FILE *file = fopen(path, "we");
 
-    if (asprintf(&path, "%s/%s", bench_directory(), name) < 0 || !(file = fopen(path, "we")))
-        abort();
+    if (!file)
+        bench_die(path);
     (void)fprintf(file, "%s\n", word);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         (void)fprintf(file, "%s\n", others[i]);

@@ -19,12 +19,6 @@
 
 static bool limited; /* commands run inside the group */
 
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
 /* ---- Verso's command ---- */
 
 const char *commands_verso(void)
@@ -69,7 +63,7 @@ static const char *output_path(void)
     static char path[PATH_MAX];
 
     if (!*path && snprintf(path, sizeof(path), "%s/output", bench_directory()) >= PATH_MAX)
-        die("bench directory");
+        bench_die("bench directory");
     return path;
 }
 
@@ -83,7 +77,7 @@ static void write_text(const char *path, const char *text)
         close(fd);
     errno = error;
     if (n < 0)
-        die(path);
+        bench_die(path);
 }
 
 static void enter_group(void)
@@ -100,14 +94,13 @@ static _Noreturn void become(const char *const *arguments)
     int out = open(output_path(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
-        die(output_path());
+        bench_die(output_path());
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        die("prctl");
+        bench_die("prctl");
     if (limited)
         enter_group();
     execvp(arguments[0], (char *const *)(uintptr_t)arguments);
-    die(arguments[0]);
-    _exit(2);
+    bench_die(arguments[0]);
 }
 
 /* Runs it to its end; 1 is no failure, grep says so of a file without matches. */
@@ -127,12 +120,12 @@ static void run(struct command command, struct rusage *out_usage)
     }
     child = fork();
     if (child < 0)
-        die("fork");
+        bench_die("fork");
     if (child == 0)
         become(arguments);
     while (wait4(child, &status, 0, out_usage) < 0)
         if (errno != EINTR)
-            die("wait");
+            bench_die("wait");
     code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (code > 1) {
         fprintf(stderr, "bench: %s %s ... ended with %d\n", arguments[0], arguments[1] ? arguments[1] : "", code);
@@ -148,10 +141,10 @@ static char *output_read(void)
     char *text;
 
     if (fd < 0 || fstat(fd, &status) < 0)
-        die(output_path());
+        bench_die(output_path());
     text = malloc((size_t)status.st_size + 1);
     if (!text || read(fd, text, (size_t)status.st_size) != status.st_size)
-        die(output_path());
+        bench_die(output_path());
     text[status.st_size] = '\0';
     close(fd);
     return text;

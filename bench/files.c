@@ -2,7 +2,6 @@
 /* files - see files.h. */
 #include "files.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -24,27 +23,12 @@
 const char files_rare_word[] = "unfathomable";
 const char files_frequent_word[] = "lantern";
 
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
-static char *path_in(const char *folder, const char *name)
-{
-    char *path;
-
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        die("memory");
-    return path;
-}
-
 static int open_to_read(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        die(path);
+        bench_die(path);
     return fd;
 }
 
@@ -53,7 +37,7 @@ static size_t bytes_of(int fd)
     struct stat status;
 
     if (fstat(fd, &status) < 0)
-        die("fstat");
+        bench_die("fstat");
     return (size_t)status.st_size;
 }
 
@@ -79,7 +63,7 @@ uint64_t files_scaled_bytes(uint64_t wanted_bytes, unsigned copies)
     struct statvfs disk;
 
     if (statvfs(bench_directory(), &disk) < 0)
-        die(bench_directory());
+        bench_die(bench_directory());
     most = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (free_memory_bytes() < most)
         most = free_memory_bytes();
@@ -140,7 +124,7 @@ static char *text_block(unsigned variant)
     char *block = mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (block == MAP_FAILED)
-        die("mmap");
+        bench_die("mmap");
     for (size_t i = 0; i < FILES_RARE_EVERY; i++)
         fill_line(block + i * FILES_LINE_BYTES, &state);
     memcpy(block + FILES_RARE_EVERY / 2 * FILES_LINE_BYTES + 16, files_rare_word, sizeof(files_rare_word) - 1);
@@ -153,7 +137,7 @@ static void write_all(int fd, const char *data, size_t bytes, const char *path)
         ssize_t n = write(fd, data, bytes);
 
         if (n < 0)
-            die(path);
+            bench_die(path);
         data += n;
         bytes -= (size_t)n;
     }
@@ -173,32 +157,26 @@ static void number_lines(char *block, uint64_t first)
 
 char *files_text(const char *name, uint64_t bytes, unsigned variant)
 {
-    char *path = path_in(bench_directory(), name), *block = text_block(variant);
-
+    char *path = bench_text("%s/%s", bench_directory(), name), *block = text_block(variant);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        die(path);
+        bench_die(path);
     for (uint64_t done = 0; done < bytes; done += BLOCK_BYTES) {
         number_lines(block, done / FILES_LINE_BYTES);
         write_all(fd, block, bytes - done < BLOCK_BYTES ? (size_t)(bytes - done) : BLOCK_BYTES, path);
     }
     if (close(fd) < 0)
-        die(path);
+        bench_die(path);
     munmap(block, BLOCK_BYTES);
     return path;
 }
 
 /* ---- Trees ---- */
 
-static char *tree_path(const char *tree, unsigned index, bool folder)
+char *files_tree_path(const char *tree, unsigned index)
 {
-    char *path;
-
-    if ((folder ? asprintf(&path, "%s/%u", tree, index / TREE_PER_FOLDER)
-                : asprintf(&path, "%s/%u/%u", tree, index / TREE_PER_FOLDER, index)) < 0)
-        die("memory");
-    return path;
+    return bench_text("%s/%u/%u", tree, index / TREE_PER_FOLDER, index);
 }
 
 static void write_small(const char *path, const char *data, size_t bytes)
@@ -206,24 +184,24 @@ static void write_small(const char *path, const char *data, size_t bytes)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        die(path);
+        bench_die(path);
     write_all(fd, data, bytes - 1, path);
     write_all(fd, "\n", 1, path);
     if (close(fd) < 0)
-        die(path);
+        bench_die(path);
 }
 
 char *files_tree(const char *name, unsigned count, size_t bytes_each)
 {
-    char *tree = path_in(bench_directory(), name), *block = text_block(0);
+    char *tree = bench_text("%s/%s", bench_directory(), name), *block = text_block(0);
 
     if (mkdir(tree, 0700) < 0)
-        die(tree);
+        bench_die(tree);
     for (unsigned i = 0; i < count; i++) {
-        char *folder = tree_path(tree, i, true), *path = tree_path(tree, i, false);
+        char *folder = bench_text("%s/%u", tree, i / TREE_PER_FOLDER), *path = files_tree_path(tree, i);
 
         if (i % TREE_PER_FOLDER == 0 && mkdir(folder, 0700) < 0)
-            die(folder);
+            bench_die(folder);
         write_small(path, block + (size_t)i * FILES_LINE_BYTES % (BLOCK_BYTES / 2), bytes_each);
         free(folder);
         free(path);
@@ -234,19 +212,19 @@ char *files_tree(const char *name, unsigned count, size_t bytes_each)
 
 char *files_tree_list(const char *tree, unsigned count)
 {
-    char *list;
-    FILE *file;
+    char *list = bench_text("%s.list", tree);
+    FILE *file = fopen(list, "we");
 
-    if (asprintf(&list, "%s.list", tree) < 0 || !(file = fopen(list, "we")))
-        die(tree);
+    if (!file)
+        bench_die(list);
     for (unsigned i = 0; i < count; i++) {
-        char *path = tree_path(tree, i, false);
+        char *path = files_tree_path(tree, i);
 
         (void)fprintf(file, "%s%c", path, '\0');
         free(path);
     }
     if (fclose(file) != 0)
-        die(list);
+        bench_die(list);
     return list;
 }
 
@@ -257,7 +235,7 @@ void files_evict(const char *path)
     int fd = open_to_read(path);
 
     if (fdatasync(fd) < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
-        die(path);
+        bench_die(path);
     close(fd);
 }
 
@@ -273,7 +251,7 @@ void files_cache_large(const char *path)
     bytes = bytes_of(fd);
     map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        die(path);
+        bench_die(path);
     (void)madvise(map, bytes, MADV_HUGEPAGE); /* refused where there are none: files_look() tells */
     for (size_t i = 0; i < bytes; i += verso_page_bytes())
         bench_use((void *)(uintptr_t)((volatile char *)map)[i]);
@@ -291,11 +269,11 @@ void files_cache_base(const char *path)
     files_evict(path);
     fd = open_to_read(path);
     if (!buffer || posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM) != 0)
-        die(path);
+        bench_die(path);
     while ((n = read(fd, buffer, STEP_BYTES)) > 0)
         ;
     if (n < 0)
-        die(path);
+        bench_die(path);
     free(buffer);
     close(fd);
 }
@@ -326,7 +304,7 @@ static long minor_faults(void)
     struct rusage usage;
 
     if (getrusage(RUSAGE_SELF, &usage) < 0)
-        die("getrusage");
+        bench_die("getrusage");
     return usage.ru_minflt;
 }
 
@@ -340,10 +318,10 @@ struct files_state files_look(const char *path)
     long before;
 
     if (verso_inspect_cache(fd, 0, 0, &cache) < 0)
-        die(path);
+        bench_die(path);
     map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        die(path);
+        bench_die(path);
     state.cached_share = (double)cache.cached.value / (double)cache.pages;
     before = minor_faults();
     for (size_t i = 0; i < bytes; i += verso_page_bytes())
@@ -366,7 +344,7 @@ uint64_t files_digest(const char *path)
     void *map = bytes ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
 
     if (map == MAP_FAILED || verso_digest_of(VERSO_DIGEST_XXH3_64, map, bytes, &value) < 0)
-        die(path);
+        bench_die(path);
     for (size_t i = 0; i < 8; i++)
         digest = digest << 8 | value.value[i];
     if (map)
@@ -385,7 +363,7 @@ static int add_to_sum(const char *path, const struct stat *status, int kind, str
 
     (void)where;
     if (verso_digest_of(VERSO_DIGEST_XXH3_64, path + tree_prefix, strlen(path + tree_prefix), &name) < 0)
-        die(path);
+        bench_die(path);
     memcpy(&sum, name.value, sizeof(sum));
     sum = sum * 31 + (uint64_t)status->st_mode;
     if (kind == FTW_F)
@@ -401,6 +379,6 @@ uint64_t files_tree_digest(const char *path)
     tree_prefix = strlen(path);
     tree_sum = 0;
     if (nftw(path, add_to_sum, 16, FTW_PHYS) < 0)
-        die(path);
+        bench_die(path);
     return tree_sum;
 }

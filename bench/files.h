@@ -32,6 +32,9 @@ char *files_text(const char *name, uint64_t bytes, unsigned variant);
 /* A folder of @count such files, a hundred in a folder each. Each ends with a newline. */
 char *files_tree(const char *name, unsigned count, size_t bytes_each);
 
+/* The path of one of them, to be freed. */
+char *files_tree_path(const char *tree, unsigned index);
+
 /* The names of all files of a tree, each with a NUL behind. */
 char *files_tree_list(const char *tree, unsigned count);
 

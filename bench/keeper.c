@@ -2,6 +2,8 @@
 /* keeper - see keeper.h. What the two processes both know lies in a page that they share. */
 #include "keeper.h"
 
+#include "bench.h"
+
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
@@ -24,12 +26,6 @@ static pid_t bench_pid;
 
 static const int ending_signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 #define ENDING_COUNT (sizeof(ending_signals) / sizeof(ending_signals[0]))
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
 
 char *keeper_directory(void)
 {
@@ -110,22 +106,22 @@ void keeper_start(void)
 
     kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (kept == MAP_FAILED)
-        die("mmap");
+        bench_die("mmap");
     /* Orphans become children of the keeper, so that it can wait for them. */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-        die("prctl");
+        bench_die("prctl");
     (void)sigemptyset(&ending);
     for (size_t i = 0; i < ENDING_COUNT; i++)
         (void)sigaddset(&ending, ending_signals[i]);
     (void)sigprocmask(SIG_BLOCK, &ending, &before);
     bench_pid = fork();
     if (bench_pid < 0)
-        die("fork");
+        bench_die("fork");
     for (size_t i = 0; bench_pid > 0 && i < ENDING_COUNT; i++)
         (void)sigaction(ending_signals[i], &action, NULL);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (bench_pid > 0)
         keep();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        die("prctl");
+        bench_die("prctl");
 }

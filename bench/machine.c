@@ -31,12 +31,6 @@
 
 typedef signed char vector __attribute__((vector_size(LINE_BYTES), aligned(LINE_BYTES)));
 
-static void die(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
 /* @data aligned to a page. Each of the four sums takes 124 steps, which its lanes can hold; matches count downwards. */
 #define STEPS ((size_t)4 * 124)
 
@@ -92,7 +86,7 @@ static uint64_t count_in_file(const struct pass *pass, size_t offset, void *buff
     ssize_t n = pread(pass->fd, buffer, pass->step_bytes, (off_t)offset);
 
     if (n < 0)
-        die("pread");
+        bench_die("pread");
     return count_newlines(buffer, (size_t)n);
 }
 
@@ -104,7 +98,7 @@ static void *work(void *arg)
     size_t offset;
 
     if (!pass->data && !buffer)
-        die("memory");
+        bench_die("memory");
     while ((offset = atomic_fetch_add(&pass->next, pass->step_bytes)) < pass->bytes) {
         size_t bytes = pass->bytes - offset < pass->step_bytes ? pass->bytes - offset : pass->step_bytes;
 
@@ -121,7 +115,7 @@ static uint64_t pass_run(struct pass *pass, unsigned thread_count)
 
     for (unsigned i = 0; i < thread_count; i++)
         if (pthread_create(&threads[i], NULL, work, pass) != 0)
-            die("pthread_create");
+            bench_die("pthread_create");
     for (unsigned i = 0; i < thread_count; i++)
         (void)pthread_join(threads[i], NULL);
     return pass->count;
@@ -143,7 +137,7 @@ static double count_memory(size_t bytes)
     double best = 0;
 
     if (data == MAP_FAILED)
-        die("mmap");
+        bench_die("mmap");
     (void)madvise(data, bytes, MADV_HUGEPAGE);
     memset(data, '\n', bytes);
     for (int i = 0; i < 7; i++) {
@@ -166,7 +160,7 @@ double machine_count_memory(uint64_t bytes)
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        die("pipe");
+        bench_die("pipe");
     child = fork();
     if (child == 0) {
         rate = count_memory((size_t)bytes);
@@ -174,7 +168,7 @@ double machine_count_memory(uint64_t bytes)
     }
     close(ends[1]);
     if (child < 0 || read(ends[0], &rate, sizeof(rate)) != sizeof(rate) || waitpid(child, NULL, 0) < 0)
-        die("a child");
+        bench_die("a child");
     close(ends[0]);
     return rate;
 }
@@ -188,7 +182,7 @@ static uint64_t count_file(const char *path, int flags, unsigned thread_count)
     uint64_t count;
 
     if (pass.fd < 0 || fstat(pass.fd, &status) < 0)
-        die(path);
+        bench_die(path);
     pass.bytes = (size_t)status.st_size;
     count = pass_run(&pass, thread_count);
     close(pass.fd);
