@@ -27,45 +27,8 @@ static const char *if_text(const char *text)
     return text ? text : "";
 }
 
-/* ---- JSON ---- */
-
-void scan_json_begin(int schema)
+void scan_explain_json(json_t *object, const struct verso_scan_result *result)
 {
-    printf("{\n\"schema\": %d,\n\"files\": [", schema);
-}
-
-void scan_json_end(const char *key, json_t *object)
-{
-    fputs("\n]", stdout);
-    if (object) {
-        printf(",\n\"%s\": ", key);
-        json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        json_decref(object);
-    }
-    fputs("\n}\n", stdout);
-}
-
-void scan_print_json(struct scan_file *file, json_t *object)
-{
-    char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
-
-    if (!text)
-        exit(trouble("out of memory for JSON"));
-    scan_print(file, text, strlen(text));
-    free(text);
-    json_decref(object);
-}
-
-json_t *scan_file_json(const struct scan_file *file)
-{
-    const struct verso_scan_result *result = &file->result;
-    json_t *object = json_object();
-
-    json_set_name(object, "path", file->name);
-    json_object_set_new(object, "bytes", json_integer((json_int_t)result->bytes));
-    json_object_set_new(object, "partial", json_boolean(file->is_partial));
-    if (!scan_request.explain)
-        return object;
     json_object_set_new(object, "changed", json_boolean(result->changed));
     json_object_set_new(object, "method", json_string(method_shown(result->method)));
     json_object_set_new(object, "why", json_string(if_text(result->why)));
@@ -76,10 +39,7 @@ json_t *scan_file_json(const struct scan_file *file)
                         result->cached_bytes == VERSO_OFFSET_NONE ? json_null()
                                                                   : json_integer((json_int_t)result->cached_bytes));
     json_object_set_new(object, "duration_ns", json_integer((json_int_t)result->duration_ns));
-    return object;
 }
-
-/* ---- Words ---- */
 
 void scan_explain_file(const struct scan_file *file)
 {

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +23,9 @@
 #include <unistd.h>
 
 #define BATCH_NAMES 32
-#define AHEAD_MAX 64             /* batches made before their turn */
-#define POOL_NAMES_MIN 16        /* fewer are done before threads have started */
-#define LARGE_BYTES (8 << 20)    /* worth all threads */
-#define TEXT_BYTES_MAX (1 << 20) /* kept before its turn */
+#define AHEAD_MAX 64          /* batches made before their turn */
+#define POOL_NAMES_MIN 16     /* fewer are done before threads have started */
+#define LARGE_BYTES (8 << 20) /* worth all threads */
 #define WATCH_MS 100
 
 struct scan_batch {
@@ -59,7 +57,6 @@ static struct {
     atomic_bool stopped;
     atomic_bool troubled;
     uint64_t scanned_ns; /* by scans that say how long they took */
-    bool printed;        /* with --json: a file, so that a comma comes before the next */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t moved;
@@ -120,9 +117,15 @@ static void show_made(struct scan_batch *batch)
         show(&batch->files[batch->shown++]);
 }
 
-/* Waits until it is the batch's turn, and prints what is made of it. */
-static void take_turn(struct scan_batch *batch)
+bool scan_has_turn(const struct scan_file *file)
 {
+    return file->batch->has_turn;
+}
+
+void scan_take_turn(struct scan_file *file)
+{
+    struct scan_batch *batch = file->batch;
+
     if (!batch->has_turn) {
         pthread_mutex_lock(&run.lock);
         while (run.turn != batch->number)
@@ -155,90 +158,6 @@ static void batch_finish(struct scan_batch *batch)
         pthread_cond_broadcast(&run.moved);
     }
     pthread_mutex_unlock(&run.lock);
-}
-
-/* ---- Printing ---- */
-
-static void text_make_room(struct scan_text *text, size_t bytes)
-{
-    if (text->room_bytes - text->bytes >= bytes)
-        return;
-    text->room_bytes = (text->bytes + bytes) * 2;
-    text->data = allocate(text->data, text->room_bytes, 1);
-}
-
-void scan_print_now(struct scan_file *file)
-{
-    if (!file->batch->has_turn || file->text.bytes == 0)
-        return;
-    progress_hide();
-    if (common.json && !file->is_begun)
-        fputs(run.printed ? ",\n" : "\n", stdout);
-    file->is_begun = run.printed = true;
-    (void)fwrite(file->text.data, 1, file->text.bytes, stdout); /* the stream remembers failures */
-    file->text.bytes = 0;
-    if (ferror(stdout))
-        scan_stop();
-}
-
-void scan_print(struct scan_file *file, const void *data, size_t bytes)
-{
-    text_make_room(&file->text, bytes);
-    memcpy(file->text.data + file->text.bytes, data, bytes);
-    file->text.bytes += bytes;
-    if (file->text.bytes < TEXT_BYTES_MAX)
-        return;
-    take_turn(file->batch);
-    scan_print_now(file);
-}
-
-void scan_printf(struct scan_file *file, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    if ((size_t)length < sizeof(text)) {
-        scan_print(file, text, (size_t)length);
-        return;
-    }
-    text_make_room(&file->text, (size_t)length + 1);
-    va_start(arguments, format);
-    (void)vsnprintf(file->text.data + file->text.bytes, (size_t)length + 1, format, arguments);
-    va_end(arguments);
-    file->text.bytes += (size_t)length;
-}
-
-/* ---- Troubles ---- */
-
-void scan_trouble(struct scan_file *file, const char *format, ...)
-{
-    va_list arguments;
-
-    file->has_trouble = true;
-    if (file->trouble)
-        return;
-    va_start(arguments, format);
-    if (vasprintf(&file->trouble, format, arguments) < 0)
-        exit(trouble("out of memory"));
-    va_end(arguments);
-}
-
-void scan_trouble_error(struct scan_file *file, int code)
-{
-    const struct verso_error *error = verso_error_last();
-    char *shown = name_shown(file->name);
-
-    if (error->offset_bytes == VERSO_OFFSET_NONE)
-        scan_trouble(file, "%s: %s: %s (%s)", error->step, shown, verso_error_text(code), verso_error_name(code));
-    else
-        scan_trouble(file, "%s: %s: at byte %llu: %s (%s)%s%s", error->step, shown,
-                     (unsigned long long)error->offset_bytes, verso_error_text(code), verso_error_name(code),
-                     error->cause ? ": " : "", error->cause ? verso_error_text(error->cause) : "");
-    free(shown);
 }
 
 /* ---- One file ---- */
@@ -342,14 +261,14 @@ static void finish(struct scan_file *file, struct lane *lane, int r)
     atomic_fetch_add(&run.passed_bytes, file->result.bytes - lane->seen_bytes);
 }
 
-static void pass_open(struct scan_batch *batch, struct scan_file *file, int fd, struct lane *small)
+static void pass_open(struct scan_file *file, int fd, struct lane *small)
 {
     bool is_large = !S_ISREG(file->status.st_mode) || file->status.st_size >= LARGE_BYTES;
     struct lane *lane = run.pooled && !is_large ? small : &run.large;
     int r;
 
     if (run.pooled && is_large)
-        take_turn(batch);
+        scan_take_turn(file);
     r = lane_open(lane, lane == small ? 1 : (unsigned)scan_request.thread_count);
     if (r < 0) {
         scan_trouble_error(file, r);
@@ -362,13 +281,13 @@ static void pass_open(struct scan_batch *batch, struct scan_file *file, int fd, 
     finish(file, lane, r);
 }
 
-static void pass(struct scan_batch *batch, struct scan_file *file, struct lane *small)
+static void pass(struct scan_file *file, struct lane *small)
 {
     int fd = file_open(file);
 
     if (fd < 0)
         return;
-    pass_open(batch, file, fd, small);
+    pass_open(file, fd, small);
     if (fd != STDIN_FILENO)
         close(fd);
 }
@@ -423,7 +342,7 @@ static void *work(void *arg)
             if (scan_is_stopped())
                 batch->files[i].is_skipped = true;
             else
-                pass(batch, &batch->files[i], &small);
+                pass(&batch->files[i], &small);
             batch->made++;
             if (batch->has_turn)
                 show_made(batch);

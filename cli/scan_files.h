@@ -107,6 +107,11 @@ void scan_trouble(struct scan_file *file, const char *format, ...) __attribute__
 /* The same for the library's last error, with the offset. */
 void scan_trouble_error(struct scan_file *file, int code);
 
+/* Whether what is printed for @file goes out at once. */
+bool scan_has_turn(const struct scan_file *file);
+/* Waits until it does, and prints what was made before it. */
+void scan_take_turn(struct scan_file *file);
+
 /* The document of --json around the files' objects. The end adds @object as @key, and frees it; NULL: nothing. */
 void scan_json_begin(int schema);
 void scan_json_end(const char *key, json_t *object);
@@ -146,6 +151,8 @@ bool scan_is_stopped(void);
 
 /* One line about a file, in its turn. */
 void scan_explain_file(const struct scan_file *file);
+/* The same in a file's object. */
+void scan_explain_json(json_t *object, const struct verso_scan_result *result);
 /* How fast all went, beside how fast the same loops pass memory, tried now. */
 void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t duration_ns);
 
