@@ -186,38 +186,38 @@ static void print_table(const struct scan_names *names)
         print_row(totals, columns, width, "total", table.is_partial || interrupted());
 }
 
-static void print_total_json(void)
+static json_t *total_json(void)
 {
     json_t *total = json_object();
 
     json_object_set_new(total, "files", json_integer((json_int_t)table.count));
     json_object_set_new(total, "partial", json_boolean(table.is_partial || interrupted()));
     set_numbers_json(total, &table.total);
-    scan_json_end("total", total);
+    return total;
 }
 
 /* ---- The command ---- */
 
 static int run(int count, char **arguments)
 {
-    static const struct scan_job job = { .prepare = prepare, .run = count_file, .finish = finish, .show = keep };
+    static const struct scan_job job = {
+        .prepare = prepare,
+        .run = count_file,
+        .finish = finish,
+        .show = keep,
+        .total_json = total_json,
+        .print_total = print_table,
+        .schema = SCHEMA,
+    };
     struct scan_names names;
-    int answer;
+    int answer = scan_names_read(count, arguments, &names);
 
-    if (!lines && !words && !characters && !bytes && !longest)
-        lines = true;
-    answer = scan_names_read(count, arguments, &names);
     if (answer >= 0)
         return answer;
-    if (common.json)
-        scan_json_begin(SCHEMA);
-    answer = scan_files(&job, &names);
-    if (common.json)
-        print_total_json();
-    else
-        print_table(&names);
+    if (!lines && !words && !characters && !bytes && !longest)
+        lines = true;
+    answer = scan_command(&job, &names);
     free(table.rows);
-    scan_names_clear(&names);
     return answer;
 }
 

@@ -87,19 +87,11 @@ static void finish_making(struct verso_scan *scan, struct scan_file *file, void 
 
 static int make(int count, char **arguments)
 {
-    static const struct scan_job job = { .prepare = prepare_making, .finish = finish_making };
+    static const struct scan_job job = { .prepare = prepare_making, .finish = finish_making, .schema = SCHEMA };
     struct scan_names names;
     int answer = scan_names_read(count, arguments, &names);
 
-    if (answer >= 0)
-        return answer;
-    if (common.json)
-        scan_json_begin(SCHEMA);
-    answer = scan_files(&job, &names);
-    if (common.json)
-        scan_json_end(NULL, NULL);
-    scan_names_clear(&names);
-    return answer;
+    return answer >= 0 ? answer : scan_command(&job, &names);
 }
 
 /* ---- Checking ---- */
@@ -241,6 +233,7 @@ static int check_lines(int answer)
         .prepare = prepare_checking,
         .finish = finish_checking,
         .show = judge,
+        .schema = SCHEMA,
     };
     struct scan_names names = { .count = check.list.count };
     int files_answer;
@@ -252,12 +245,7 @@ static int check_lines(int answer)
     }
     scan_request.ignores_missing = ignore_missing;
     scan_request.is_silent = is_silent;
-    if (common.json)
-        scan_json_begin(SCHEMA);
-    files_answer = names.count ? scan_files(&job, &names) : EXIT_YES;
-    if (common.json)
-        scan_json_end(NULL, NULL);
-    scan_names_clear(&names);
+    files_answer = scan_command(&job, &names);
     return sum_up(answer > files_answer ? answer : files_answer);
 }
 

@@ -284,11 +284,13 @@ static json_t *total_json(void)
     return object;
 }
 
-static void print_total(void)
+static void print_total(const struct scan_names *names)
 {
     char count[32];
     struct scan_file all = { .name = "" };
 
+    if (names->count < 2)
+        return;
     scan_printf(&all, "total of %s file%s%s\n", count_shown(total.files, count), total.files == 1 ? "" : "s",
                 total.is_partial || interrupted() ? " (partial)" : "");
     print_numbers(&all, &total.result, &total.answer);
@@ -303,21 +305,14 @@ static int run(int count, char **arguments)
         .prepare = prepare,
         .finish = finish,
         .show = keep,
+        .total_json = total_json,
+        .print_total = print_total,
+        .schema = SCHEMA,
     };
     struct scan_names names;
     int answer = scan_names_read(count, arguments, &names);
 
-    if (answer >= 0)
-        return answer;
-    if (common.json)
-        scan_json_begin(SCHEMA);
-    answer = scan_files(&job, &names);
-    if (common.json)
-        scan_json_end("total", total_json());
-    else if (names.count > 1)
-        print_total();
-    scan_names_clear(&names);
-    return answer;
+    return answer >= 0 ? answer : scan_command(&job, &names);
 }
 
 const struct command command_stat = {

@@ -463,3 +463,18 @@ int scan_files(const struct scan_job *job, const struct scan_names *names)
         return trouble("interrupted");
     return atomic_load(&run.troubled) || names->troubled ? EXIT_TROUBLE : EXIT_YES;
 }
+
+int scan_command(const struct scan_job *job, struct scan_names *names)
+{
+    int answer;
+
+    if (common.json)
+        scan_json_begin(job->schema);
+    answer = scan_files(job, names);
+    if (common.json)
+        scan_json_end(job->total_json ? "total" : NULL, job->total_json ? job->total_json() : NULL);
+    else if (job->print_total)
+        job->print_total(names);
+    scan_names_clear(names);
+    return answer;
+}

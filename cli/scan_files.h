@@ -134,6 +134,10 @@ struct scan_job {
     void (*clear)(void *state);
     /* In the order of the names, one at a time, for all but skipped ones; may be NULL. */
     void (*show)(struct scan_file *file);
+    /* Behind all files, for scan_command(): the total of --json, or the rows that follow; may be NULL. */
+    json_t *(*total_json)(void);
+    void (*print_total)(const struct scan_names *names);
+    int schema; /* of --json, for scan_command() */
 };
 
 /* verso_scan_fd(), with file->result filled. What it answers. */
@@ -141,6 +145,9 @@ int scan_run(struct verso_scan *scan, int fd, struct scan_file *file);
 
 /* Passes all files. EXIT_YES, or EXIT_TROUBLE when anything went wrong with any (told). */
 int scan_files(const struct scan_job *job, const struct scan_names *names);
+
+/* The same, with the document of --json around it or totals behind it; clears @names. */
+int scan_command(const struct scan_job *job, struct scan_names *names);
 
 /* From anywhere: enough is known, no more files. */
 void scan_stop(void);
