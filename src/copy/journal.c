@@ -8,8 +8,8 @@
  * A record is appended when its window has been stored. Neither is on stable storage then, and after a power cut either
  * may lack what the other tells of: so a record is only a claim. A window is believed when what the part holds has the
  * checksum in the record; the record when its own checksum is right, which takes in the header's. What comes after the
- * first wrong one is cut off. The header says which source it was, with its size and times: for another one all begins
- * anew.
+ * first wrong one is cut off. The header says which source it was, with its size and times, and for whom the part was
+ * made: for another one all begins anew, with a new part.
  *
  * The journal is locked while a copy is under way. Numbers are stored as this machine has them: elsewhere no checksum
  * fits.
@@ -36,6 +36,7 @@ struct header {
     uint64_t bytes;
     int64_t modified_ns;
     int64_t changed_ns;
+    uint64_t mode;  /* that the part was made with */
     uint64_t check; /* of all before */
 };
 
@@ -77,11 +78,17 @@ static uint64_t window_for(uint64_t bytes)
     return window;
 }
 
-static struct header header_for(const struct verso__copy *copy)
+static struct header header_for(const struct verso__copy *copy, unsigned mode)
 {
     const struct verso__os_file_info *info = &copy->source.info;
-    struct header header = { "verso-copy 1", window_for(info->bytes), info->device,     info->inode,
-                             info->bytes,    info->modified_ns,       info->changed_ns, 0 };
+    struct header header = { .magic = "verso-copy 1",
+                             .window_bytes = window_for(info->bytes),
+                             .device = info->device,
+                             .inode = info->inode,
+                             .bytes = info->bytes,
+                             .modified_ns = info->modified_ns,
+                             .changed_ns = info->changed_ns,
+                             .mode = mode };
 
     header.check = check_of(&header, offsetof(struct header, check));
     return header;
@@ -108,6 +115,8 @@ static int open_own(struct verso__copy *copy, const char *path, unsigned mode, i
         (void)fail(copy, r, "stat", NULL);
     else if (info.kind != VERSO__OS_FILE_REGULAR || info.user != verso__os_user() || info.link_count > 1)
         r = fail(copy, -EPERM, "journal", "a file of that name beside the target is not ours: take it away");
+    else if (info.device == copy->source.info.device && info.inode == copy->source.info.inode)
+        r = fail(copy, VERSO_E_SAME_FILE, "journal", "the source has a name that this copy needs beside the target");
     if (r < 0)
         verso__os_close(fd);
     else
@@ -198,22 +207,36 @@ static int read_records(struct verso__copy_journal *journal, uint64_t bytes)
     return 0;
 }
 
+/* A part that is there may be open to more than this copy is for, and somebody may have opened it. */
+static int renew_part(struct verso__copy *copy, unsigned mode)
+{
+    const unsigned how = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE | VERSO__OS_OPEN_CREATE | VERSO__OS_OPEN_EXCLUSIVE |
+                         VERSO__OS_OPEN_NOFOLLOW;
+    struct verso__copy_target *target = &copy->target;
+    int r;
+
+    verso__os_close(target->fd);
+    target->fd = -1;
+    r = verso__os_remove_at(target->directory, target->temporary);
+    return r < 0 ? r : verso__os_open_at(target->directory, target->temporary, how, mode, &target->fd);
+}
+
 static int begin_anew(struct verso__copy *copy, const struct header *header)
 {
     size_t done;
     int r = verso__os_truncate(copy->journal.fd, 0);
 
     if (r == 0)
-        r = verso__os_truncate(copy->target.fd, 0);
+        r = renew_part(copy, (unsigned)header->mode);
     if (r == 0)
         r = verso__os_write_at(copy->journal.fd, 0, header, sizeof(*header), &done);
     copy->journal.end = sizeof(*header);
     return r < 0 ? fail(copy, r, "journal", NULL) : 0;
 }
 
-static int take_up(struct verso__copy *copy)
+static int take_up(struct verso__copy *copy, unsigned mode)
 {
-    const struct header header = header_for(copy);
+    const struct header header = header_for(copy, mode);
     struct verso__os_file_info info, part;
     int r = verso__os_file_info(copy->journal.fd, &info);
 
@@ -250,8 +273,10 @@ int verso__copy_journal_open(struct verso__copy *copy, unsigned mode)
         return r;
     }
     r = open_own(copy, copy->target.temporary, mode, &copy->target.fd);
+    if (r == VERSO_E_SAME_FILE)
+        *copy->target.temporary = '\0'; /* it is the source */
     if (r == 0)
-        r = take_up(copy);
+        r = take_up(copy, mode);
     if (r == 0)
         r = verso_digest_open(VERSO_DIGEST_XXH3_64, &journal->window);
     return r == 0 || copy->failure.code == r ? r : fail(copy, r, "malloc", NULL);

@@ -108,7 +108,7 @@ static void test_a_torn_journal_counts_as_far_as_it_is_right(void **state)
 {
     const char *source = support_file("source", 6 * MIB), *target = support_path("target");
     const char *journal = ".target.verso-journal";
-    off_t records = 72, record = 32;
+    off_t records = 80, record = 32;
 
     (void)state;
     leave_part(source, target, 6 * MIB);
@@ -177,6 +177,55 @@ static void test_a_journal_that_is_not_ours(void **state)
     assert_int_equal(status_of(source).st_size, 3 * MIB); /* untouched */
 }
 
+/* Somebody who wants to keep what an interrupted copy has left names it as a source. */
+static void test_a_source_with_a_name_of_ours(void **state)
+{
+    const char *const names[] = { ".target.verso-part", ".target.verso-journal" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *source = support_file(names[i], 3 * MIB);
+
+        assert_fails(verso_copy_file(source, support_path("target"), &resuming, NULL), VERSO_E_SAME_FILE);
+        assert_int_equal(name_count(), 1);
+        assert_same_content(source, support_file("other", 3 * MIB));
+        assert_int_equal(unlink(support_path("other")) + unlink(source), 0);
+    }
+}
+
+/* A part that others may read, and have open, is not filled with what they may not. */
+static void test_a_part_is_for_whom_the_source_is(void **state)
+{
+    const char *source = support_file("source", 3 * MIB), *target = support_path("target");
+    struct stat status;
+    int other;
+
+    (void)state;
+    assert_int_equal(chmod(source, 0644), 0);
+    leave_part(source, target, 3 * MIB);
+    other = open(support_path(".target.verso-part"), O_RDONLY | O_CLOEXEC);
+    assert_true(other >= 0);
+    assert_int_equal(chmod(source, 0600), 0);
+    assert_true(resumed(source, target) == 0);
+    assert_int_equal(status_of(target).st_mode & 0777, 0600);
+    assert_int_equal(fstat(other, &status), 0);
+    assert_true(status.st_ino != status_of(target).st_ino);
+    assert_int_equal(close(other), 0);
+}
+
+/* The same source, but for a target that fewer may read now. */
+static void test_a_part_is_for_whom_the_target_is(void **state)
+{
+    const char *source = support_file("source", 3 * MIB), *target = support_path("target");
+
+    (void)state;
+    assert_int_equal(chmod(source, 0644), 0);
+    leave_part(source, target, 3 * MIB);
+    assert_int_equal(chmod(support_file("target", 10), 0600), 0);
+    assert_true(resumed(source, target) == 0);
+    assert_int_equal(status_of(target).st_mode & 0777, 0600);
+}
+
 /* ---- kill -9 ---- */
 
 struct ends {
@@ -241,6 +290,9 @@ int main(void)
         fresh_test(test_holes),
         fresh_test(test_two_at_once),
         fresh_test(test_a_journal_that_is_not_ours),
+        fresh_test(test_a_source_with_a_name_of_ours),
+        fresh_test(test_a_part_is_for_whom_the_source_is),
+        fresh_test(test_a_part_is_for_whom_the_target_is),
         fresh_test(test_killed_at_any_moment),
     };
 
