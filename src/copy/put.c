@@ -109,13 +109,19 @@ static int store_zeros(struct verso__copy *copy, uint64_t offset, uint64_t end)
     return r;
 }
 
+/* Devices take holes only in whole blocks. */
+static bool has_no_hole(int error)
+{
+    return error == -EOPNOTSUPP || error == -EINVAL;
+}
+
 /* Where the target has something already, that must go. */
 static int make_hole(struct verso__copy *copy, uint64_t offset, uint64_t end)
 {
     uint64_t there = verso__min_u64(end, copy->target.old_bytes);
     int r = there > offset ? verso__os_punch(copy->target.fd, offset, there - offset) : 0;
 
-    if (r == -EOPNOTSUPP) {
+    if (has_no_hole(r)) {
         r = store_zeros(copy, offset, there);
         offset = there;
     } else if (r < 0) {
@@ -179,6 +185,19 @@ int verso__copy_put(struct verso__copy *copy, const unsigned char *data, uint64_
     return put_delta(copy, data, offset, bytes, put_new);
 }
 
+/* Zeros can be had, the target's map perhaps not (any more): then once more, without. */
+static int put_zeros_over(struct verso__copy *copy, uint64_t offset, size_t bytes, act *different)
+{
+    const struct verso_copy_report before = copy->report;
+    int r = put_delta(copy, verso__copy_zeros, offset, bytes, different);
+
+    if (r != -EFAULT)
+        return r;
+    copy->report = before;
+    verso__copy_view_unmap(&copy->old);
+    return put_delta(copy, verso__copy_zeros, offset, bytes, different);
+}
+
 /* A hole of the source over what the target has: with DELTA only pages that are not zeros yet are touched. */
 static int put_hole_over(struct verso__copy *copy, uint64_t offset, uint64_t end)
 {
@@ -188,8 +207,8 @@ static int put_hole_over(struct verso__copy *copy, uint64_t offset, uint64_t end
     if (!verso__copy_wants(copy, VERSO_COPY_DELTA))
         return dense ? fill(copy, offset, end) : make_hole(copy, offset, end);
     for (; r == 0 && offset < end; offset += VERSO__COPY_PIECE_BYTES)
-        r = put_delta(copy, verso__copy_zeros, offset, (size_t)verso__min_u64(end - offset, VERSO__COPY_PIECE_BYTES),
-                      dense ? store : hole_for_zeros);
+        r = put_zeros_over(copy, offset, (size_t)verso__min_u64(end - offset, VERSO__COPY_PIECE_BYTES),
+                           dense ? store : hole_for_zeros);
     return r;
 }
 
