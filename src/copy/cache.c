@@ -117,33 +117,32 @@ static void drop(const struct verso__copy_resident *resident, int fd, uint64_t o
     }
 }
 
-/* Dirty pages can't go: they are written first. Its errors are told when the file is synced, if that is asked for. */
-static void write_and_drop(struct verso__copy *copy, uint64_t offset, uint64_t end)
+/* Dirty pages can't go: they are written first. */
+static int step(struct verso__copy *copy, uint64_t begin, uint64_t end)
 {
-    if (!copy->target.has_offsets || offset == end)
-        return;
-    (void)verso__os_write_back(copy->target.fd, offset, end - offset);
-    drop(&copy->cache.target, copy->target.fd, offset, end);
-}
+    int r = 0;
 
-static void step(struct verso__copy *copy, uint64_t begin, uint64_t end)
-{
     if (!copy->source.is_stream)
         drop(&copy->cache.source, copy->source.fd, begin, end);
-    if (copy->target.has_offsets)
-        (void)verso__os_sync_start(copy->target.fd, begin, end - begin);
-    if (begin >= STEP_BYTES)
-        write_and_drop(copy, begin - STEP_BYTES, begin);
+    if (!copy->target.has_offsets)
+        return 0;
+    (void)verso__os_sync_start(copy->target.fd, begin, end - begin); /* what fails is told when it is waited for */
+    if (begin >= STEP_BYTES) {
+        r = verso__copy_write_back(copy, begin - STEP_BYTES, begin);
+        drop(&copy->cache.target, copy->target.fd, begin - STEP_BYTES, begin);
+    }
+    return r;
 }
 
-void verso__copy_cache_passed(struct verso__copy *copy, uint64_t at)
+int verso__copy_cache_passed(struct verso__copy *copy, uint64_t at)
 {
-    if (copy->options.cache == VERSO_COPY_CACHE_KEEP)
-        return;
-    while (at - copy->cache.passed >= STEP_BYTES) {
-        step(copy, copy->cache.passed, copy->cache.passed + STEP_BYTES);
+    int r = 0;
+
+    while (r == 0 && copy->options.cache != VERSO_COPY_CACHE_KEEP && at - copy->cache.passed >= STEP_BYTES) {
+        r = step(copy, copy->cache.passed, copy->cache.passed + STEP_BYTES);
         copy->cache.passed += STEP_BYTES;
     }
+    return r;
 }
 
 /* All once more: what was read ahead, read back, or kept for a moment. */
@@ -153,6 +152,6 @@ void verso__copy_cache_finish(struct verso__copy *copy, bool is_whole)
         return;
     if (copy->source.fd >= 0 && !copy->source.is_stream)
         drop(&copy->cache.source, copy->source.fd, 0, copy->source.info.bytes);
-    if (is_whole)
-        write_and_drop(copy, 0, copy->end);
+    if (is_whole && copy->target.has_offsets)
+        drop(&copy->cache.target, copy->target.fd, 0, copy->end);
 }

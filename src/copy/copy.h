@@ -208,7 +208,7 @@ void verso__copy_journal_close(struct verso__copy *copy, bool is_over);
 /* NEUTRAL: looks what is cached, before anything is read. */
 int verso__copy_cache_open(struct verso__copy *copy);
 void verso__copy_cache_close(struct verso__copy *copy);
-void verso__copy_cache_passed(struct verso__copy *copy, uint64_t at);
+int verso__copy_cache_passed(struct verso__copy *copy, uint64_t at);
 /* When nothing more is read or written. @is_whole: what was written is to be kept. */
 void verso__copy_cache_finish(struct verso__copy *copy, bool is_whole);
 
@@ -222,6 +222,12 @@ int verso__copy_passed(struct verso__copy *copy, uint64_t at);
 
 /* When the content is there: has the source changed; attributes; verified; on stable storage. */
 int verso__copy_settle(struct verso__copy *copy);
+
+/*
+ * Writes part of the target back, and waits. The kernel tells each open file of a failed write once: an fsync(2) after
+ * this knows of it no more. So it is this call that fails.
+ */
+int verso__copy_write_back(struct verso__copy *copy, uint64_t offset, uint64_t end);
 
 /* Waits until the target's content is on stable storage; all of the file unless @data_only. */
 int verso__copy_sync(struct verso__copy *copy, bool data_only);

@@ -30,6 +30,7 @@ int verso__copy_tell(struct verso__copy *copy, unsigned phase, uint64_t done, ui
 
 int verso__copy_passed(struct verso__copy *copy, uint64_t at)
 {
-    verso__copy_cache_passed(copy, at);
-    return verso__copy_tell(copy, VERSO_COPY_COPYING, at, copy->source.info.bytes, false);
+    int r = verso__copy_cache_passed(copy, at);
+
+    return r < 0 ? r : verso__copy_tell(copy, VERSO_COPY_COPYING, at, copy->source.info.bytes, false);
 }

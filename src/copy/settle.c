@@ -65,24 +65,39 @@ static int give_attributes(struct verso__copy *copy)
     return r < 0 ? verso__copy_fail_target(copy, r, step, VERSO_OFFSET_NONE) : 0;
 }
 
-/* Piece by piece first where somebody waits to be told: a call that syncs tells nothing until it is over. */
-static int write_back(struct verso__copy *copy)
+/* The call is missing or forbidden: nothing was written, and nothing has been told. */
+static bool is_not_to_be_had(int error)
+{
+    return error == -ENOSYS || error == -EPERM || error == -EINVAL || error == -EOPNOTSUPP;
+}
+
+int verso__copy_write_back(struct verso__copy *copy, uint64_t offset, uint64_t end)
+{
+    int r = verso__os_write_back(copy->target.fd, offset, end - offset);
+
+    if (r == 0 || is_not_to_be_had(r))
+        return 0;
+    return verso__copy_fail_target(copy, r, "sync_file_range", offset);
+}
+
+/* Piece by piece, as somebody may wait to be told: a call that syncs tells nothing until it is over. */
+static int write_back_all(struct verso__copy *copy)
 {
     int r = verso__copy_tell(copy, VERSO_COPY_SYNCING, 0, copy->end, true);
 
-    for (uint64_t at = 0; r == 0 && copy->options.progress && at < copy->end; at += WRITE_BACK_BYTES) {
+    for (uint64_t at = 0; r == 0 && at < copy->end; at += WRITE_BACK_BYTES) {
         uint64_t end = verso__min_u64(copy->end, at + WRITE_BACK_BYTES);
 
-        if (verso__os_write_back(copy->target.fd, at, end - at) < 0)
-            break; /* what is wrong the sync tells */
-        r = verso__copy_tell(copy, VERSO_COPY_SYNCING, end, copy->end, false);
+        r = verso__copy_write_back(copy, at, end);
+        if (r == 0)
+            r = verso__copy_tell(copy, VERSO_COPY_SYNCING, end, copy->end, false);
     }
     return r;
 }
 
 int verso__copy_sync(struct verso__copy *copy, bool data_only)
 {
-    int r = write_back(copy);
+    int r = copy->options.progress ? write_back_all(copy) : 0;
 
     if (r < 0)
         return r;
@@ -102,6 +117,8 @@ int verso__copy_settle(struct verso__copy *copy)
         r = give_attributes(copy);
     if (r == 0 && verso__copy_wants(copy, VERSO_COPY_DURABLE) && copy->target.has_offsets)
         r = verso__copy_sync(copy, false);
+    else if (r == 0 && copy->options.cache != VERSO_COPY_CACHE_KEEP && copy->target.has_offsets)
+        r = write_back_all(copy); /* what is dirty can't leave the cache, and what fails is still told */
     return r;
 }
 

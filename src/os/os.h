@@ -177,7 +177,7 @@ int verso__os_next_data(int fd, uint64_t offset, uint64_t *out_offset);
 int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes);
 
 /* Writes the dirty pages of a range and waits; promises nothing about the file's metadata (sync_file_range). @bytes 0:
- * to the end. */
+ * to the end. A failed write is told once to each open file: after this has told of it, a sync of @fd does not. */
 int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes);
 
 /* Waits until the file's data, and what is needed to read it back, is on stable storage (fdatasync). */

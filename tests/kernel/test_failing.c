@@ -71,6 +71,21 @@ static void test_failed_write_back_is_told_and_forgotten(void **state)
     support_unmount_all();
 }
 
+/* os.h: whoever waits for part of a file is told as well, and then fsync has nothing more to tell of it. */
+static void test_waiting_for_a_range_takes_the_telling(void **state)
+{
+    const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int fd;
+    unsigned char *data = stored_but_not_writable(&fd);
+
+    (void)state;
+    assert_true(is_disk_error(error_of(sync_file_range(fd, 0, FILE_BYTES, how))));
+    assert_in_range(tellings(data), 0, 1);
+    assert_int_equal(munmap(data, FILE_BYTES), 0);
+    assert_int_equal(close(fd), 0);
+    support_unmount_all();
+}
+
 /* map/sync.c asks the mapping's own open file: one opened after the telling knows of nothing. */
 static void test_later_descriptors_are_not_told(void **state)
 {
@@ -131,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_failed_write_back_is_told_and_forgotten),
+        cmocka_unit_test(test_waiting_for_a_range_takes_the_telling),
         cmocka_unit_test(test_later_descriptors_are_not_told),
         cmocka_unit_test(test_failed_read_of_a_mapped_page),
     };

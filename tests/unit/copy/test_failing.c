@@ -70,6 +70,87 @@ static void test_refusals_of_the_kernel(void **state)
     }
 }
 
+static int go_on(const struct verso_copy_progress *progress, void *arg)
+{
+    (void)progress;
+    (void)arg;
+    return 0;
+}
+
+/* The kernel tells each open file of a failed write once: whoever is told first may not keep it to himself. */
+static void test_a_write_back_that_fails_is_told(void **state)
+{
+    const struct {
+        unsigned flags, cache;
+        bool told;
+    } cases[] = {
+        { VERSO_COPY_DURABLE, VERSO_COPY_CACHE_KEEP, true },
+        { VERSO_COPY_VERIFY, VERSO_COPY_CACHE_KEEP, true },
+        { VERSO_COPY_DURABLE, VERSO_COPY_CACHE_DROP, false },
+        { 0, VERSO_COPY_CACHE_DROP, false },
+        { VERSO_COPY_DURABLE, VERSO_COPY_CACHE_NEUTRAL, false },
+        { VERSO_COPY_IN_PLACE, VERSO_COPY_CACHE_NEUTRAL, true },
+    };
+    const int errors[] = { -EIO, -ENOSPC, -EDQUOT };
+    const char *source = support_file("source", 8 * BYTES), *target = support_path("target");
+    size_t before = name_count();
+
+    (void)state;
+    for (size_t i = 0; i < 6 * sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verso_copy_options options = with_flags(cases[i / 6].flags);
+        int error = errors[i % 3];
+
+        options.cache = cases[i / 6].cache;
+        options.progress = cases[i / 6].told ? go_on : NULL;
+        options.method = i % 6 < 3 ? VERSO_COPY_METHOD_AUTO : VERSO_COPY_METHOD_READ;
+        fake_fail_call("clone_file", -EOPNOTSUPP, UINT_MAX);
+        fake_fail_call("write_back", error, 1);
+        assert_fails_in(verso_copy_file(source, target, &options, NULL), error, "sync_file_range");
+        fake_reset();
+        assert_int_equal(name_count(), before + (options.flags & VERSO_COPY_IN_PLACE ? 1 : 0));
+        (void)unlink(target);
+    }
+}
+
+/* A target that is mapped to be compared, and can't be had: told as by reading, under data and under holes. */
+static void test_a_target_that_cannot_be_compared(void **state)
+{
+    struct verso_copy_options options = with_flags(VERSO_COPY_DELTA);
+    const char *reason, *directory = support_mount(SUPPORT_EXT4, (uint64_t)32 << 20, &reason);
+    char target[PATH_MAX];
+    const off_t bytes = 12 << 20;
+    int fd;
+
+    (void)state;
+    if (!directory)
+        skip_because("%s", reason);
+    (void)snprintf(target, sizeof(target), "%s/target", directory);
+    assert_ok(verso_copy_file(support_file("source", (uint64_t)bytes), target, NULL, NULL));
+    fd = open(target, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fsync(fd) + posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    support_disk_cut(directory, 4 << 20);
+    assert_ok(verso_guard_install());
+    assert_fails(verso_copy_file(support_path("source"), target, &options, NULL), -EIO);
+    assert_int_equal(truncate(support_path("source"), 0) + truncate(support_path("source"), bytes), 0);
+    assert_fails_in(verso_copy_file(support_path("source"), target, &options, NULL), -EIO, "read");
+    assert_ok(verso_guard_remove());
+    assert_int_equal(close(fd), 0);
+    support_unmount_all();
+}
+
+/* A file system or a filter without the call: the sync does all of it. */
+static void test_no_write_back(void **state)
+{
+    struct verso_copy_options options = with_flags(VERSO_COPY_DURABLE);
+
+    (void)state;
+    options.progress = go_on;
+    options.cache = VERSO_COPY_CACHE_DROP;
+    fake_fail_call("write_back", -ENOSYS, UINT_MAX);
+    assert_int_equal(copied(support_file("source", 8 * BYTES), support_path("target"), &options).durable, 1);
+    fake_reset();
+}
+
 /* What is missing costs time and nothing else. */
 static void test_what_is_missing_is_done_otherwise(void **state)
 {
@@ -85,6 +166,7 @@ static void test_what_is_missing_is_done_otherwise(void **state)
         { "next_hole", -EINVAL, 0 },
         { "cache_counts", -ENOSYS, VERSO_COPY_VERIFY },
         { "punch", -EOPNOTSUPP, VERSO_COPY_DELTA | VERSO_COPY_DIG_HOLES },
+        { "punch", -EINVAL, VERSO_COPY_IN_PLACE }, /* what devices say of part of a block */
         { "allocate", -EOPNOTSUPP, VERSO_COPY_DENSE },
     };
     const char *source = support_file("source", BYTES);
@@ -189,9 +271,15 @@ static void test_attributes_that_cannot_be_had(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        fresh_test(test_a_full_disk),         fresh_test(test_refusals_of_the_kernel),
-        fresh_test(test_short_transfers),     fresh_test(test_what_is_missing_is_done_otherwise),
-        fresh_test(test_the_limit_of_a_size), fresh_test(test_attributes_that_cannot_be_had),
+        fresh_test(test_a_full_disk),
+        fresh_test(test_refusals_of_the_kernel),
+        fresh_test(test_short_transfers),
+        fresh_test(test_what_is_missing_is_done_otherwise),
+        fresh_test(test_a_write_back_that_fails_is_told),
+        fresh_test(test_no_write_back),
+        fresh_test(test_a_target_that_cannot_be_compared),
+        fresh_test(test_the_limit_of_a_size),
+        fresh_test(test_attributes_that_cannot_be_had),
     };
 
     return run_test_list(list);
