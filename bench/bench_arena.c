@@ -2,19 +2,14 @@
 /*
  * bench_arena - blocks of 16 to 256 bytes, against malloc and free of glibc, mimalloc and jemalloc.
  *
- * Each peer is reached through its own symbols, so that none takes the process's malloc over. All sides do the same
- * with a block: write the pointer to the one before and its size into its first bytes. Peers free each block along that
- * chain, as programs do; arenas take back all at once, which is their point.
+ * All sides do the same with a block: write the pointer to the one before and its size into its first bytes. Peers free
+ * each block along that chain, as programs do; arenas take back all at once, which is their point.
  */
-#include "bench.h"
+#include "allocators.h"
 
-#include <dlfcn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <verso.h>
 
 #define SIZES 4096 /* a power of two */
@@ -26,14 +21,6 @@
 struct block {
     struct block *before;
     size_t bytes;
-};
-
-struct allocator {
-    const char *name;
-    void *(*allocate)(size_t bytes);
-    void *(*allocate_zero)(size_t count, size_t bytes);
-    void *(*reallocate)(void *block, size_t bytes);
-    void (*release)(void *block);
 };
 
 struct work {
@@ -108,7 +95,9 @@ static uint64_t fill_peer(void *arg)
 
 /* ---- Requests: some blocks, then all go ---- */
 
-static uint64_t serve_from(struct work *work, struct verso_arena *arena)
+/* Inlined: whether zeros are wanted is known before the loops begin. */
+static inline __attribute__((always_inline)) uint64_t serve_from(struct work *work, struct verso_arena *arena,
+                                                                 bool zero)
 {
     uint64_t sum = 0;
     size_t at = 0;
@@ -119,8 +108,9 @@ static uint64_t serve_from(struct work *work, struct verso_arena *arena)
 
         for (size_t i = 0; i < work->counts[request]; i++) {
             size_t bytes = work->sizes[at++ % SIZES];
+            void *block = zero ? verso_arena_alloc_zero(arena, bytes, 0) : verso_arena_alloc(arena, bytes, 0);
 
-            last = chain(verso_arena_alloc(arena, bytes, 0), last, bytes);
+            last = chain(block, last, bytes);
             sum += bytes;
         }
         bench_use(last);
@@ -130,81 +120,59 @@ static uint64_t serve_from(struct work *work, struct verso_arena *arena)
     return sum;
 }
 
+static inline __attribute__((always_inline)) uint64_t serve_by(struct work *work, const struct allocator *peer,
+                                                               bool zero)
+{
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    for (size_t request = 0; request < REQUESTS; request++) {
+        struct block *last = NULL;
+
+        for (size_t i = 0; i < work->counts[request]; i++) {
+            size_t bytes = work->sizes[at++ % SIZES];
+
+            last = chain(zero ? peer->allocate_zero(1, bytes) : peer->allocate(bytes), last, bytes);
+            sum += bytes;
+        }
+        free_chain(peer, last);
+    }
+    return sum;
+}
+
 static uint64_t serve_arena(void *arg)
 {
     struct work *work = arg;
 
-    return serve_from(work, work->arena);
+    return serve_from(work, work->arena, false);
 }
 
 static uint64_t serve_sampled(void *arg)
 {
     struct work *work = arg;
 
-    return serve_from(work, work->sampled);
-}
-
-static uint64_t serve_peer(void *arg)
-{
-    struct work *work = arg;
-    uint64_t sum = 0;
-    size_t at = 0;
-
-    for (size_t request = 0; request < REQUESTS; request++) {
-        struct block *last = NULL;
-
-        for (size_t i = 0; i < work->counts[request]; i++) {
-            size_t bytes = work->sizes[at++ % SIZES];
-
-            last = chain(work->peer->allocate(bytes), last, bytes);
-            sum += bytes;
-        }
-        free_chain(work->peer, last);
-    }
-    return sum;
+    return serve_from(work, work->sampled, false);
 }
 
 static uint64_t serve_zeros_arena(void *arg)
 {
     struct work *work = arg;
-    uint64_t sum = 0;
-    size_t at = 0;
 
-    for (size_t request = 0; request < REQUESTS; request++) {
-        struct verso_arena_mark mark = verso_arena_mark(work->arena);
-        struct block *last = NULL;
+    return serve_from(work, work->arena, true);
+}
 
-        for (size_t i = 0; i < work->counts[request]; i++) {
-            size_t bytes = work->sizes[at++ % SIZES];
+static uint64_t serve_peer(void *arg)
+{
+    struct work *work = arg;
 
-            last = chain(verso_arena_alloc_zero(work->arena, bytes, 0), last, bytes);
-            sum += bytes;
-        }
-        bench_use(last);
-        if (verso_arena_release(work->arena, mark) < 0)
-            abort();
-    }
-    return sum;
+    return serve_by(work, work->peer, false);
 }
 
 static uint64_t serve_zeros_peer(void *arg)
 {
     struct work *work = arg;
-    uint64_t sum = 0;
-    size_t at = 0;
 
-    for (size_t request = 0; request < REQUESTS; request++) {
-        struct block *last = NULL;
-
-        for (size_t i = 0; i < work->counts[request]; i++) {
-            size_t bytes = work->sizes[at++ % SIZES];
-
-            last = chain(work->peer->allocate_zero(1, bytes), last, bytes);
-            sum += bytes;
-        }
-        free_chain(work->peer, last);
-    }
-    return sum;
+    return serve_by(work, work->peer, true);
 }
 
 /* ---- An array that doubles ---- */
@@ -309,46 +277,7 @@ static uint64_t step_kernel(void *arg)
     return STEP_BYTES;
 }
 
-/* ---- The peers ---- */
-
-static void *symbol(void *library, const char *prefix, const char *name)
-{
-    char whole[64];
-
-    (void)snprintf(whole, sizeof(whole), "%s%s", prefix, name);
-    return dlsym(library, whole);
-}
-
-/* False, with a note, when it is not installed. */
-static bool load(struct allocator *allocator, const char *name, const char *file, const char *prefix)
-{
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-
-    allocator->name = name;
-    if (library) {
-        *(void **)&allocator->allocate = symbol(library, prefix, "malloc");
-        *(void **)&allocator->allocate_zero = symbol(library, prefix, "calloc");
-        *(void **)&allocator->reallocate = symbol(library, prefix, "realloc");
-        *(void **)&allocator->release = symbol(library, prefix, "free");
-    }
-    if (allocator->allocate && allocator->allocate_zero && allocator->reallocate && allocator->release)
-        return true;
-    bench_note("%s is left out: %s", name, library ? "it lacks what is called" : dlerror());
-    return false;
-}
-
-/* Allocators want thread-local storage that is there from the start, more than a program has left for what it loads. */
-static void start_with_room_for_peers(char **arguments)
-{
-    static const char setting[] = "glibc.rtld.optional_static_tls=65536";
-    const char *before = getenv("GLIBC_TUNABLES");
-
-    if (before && strcmp(before, setting) == 0)
-        return;
-    if (setenv("GLIBC_TUNABLES", setting, 1) == 0)
-        (void)execv("/proc/self/exe", arguments);
-    bench_note("this program could not be started again: some peers may be missing");
-}
+/* ---- Rows ---- */
 
 static void compare(struct work *work, const char *name, double operations, bench_function *verso, bench_function *peer)
 {
@@ -384,20 +313,17 @@ static double prepare(struct work *work)
 
 int main(int count, char **arguments)
 {
-    struct allocator peers[] = { { "glibc", malloc, calloc, realloc, free }, { .name = NULL }, { .name = NULL } };
+    struct allocator peers[ALLOCATORS_MAX];
     const struct allocator asprintf_peer = { .name = "asprintf, free" }, kernel = { .name = "mprotect, mmap" };
-    bool is_there[3] = { true, false, false };
     struct work work;
+    size_t peer_count;
     double blocks;
 
-    start_with_room_for_peers(arguments);
+    allocators_make_room(arguments);
     bench_start(count, arguments, "arena");
     blocks = prepare(&work);
-    is_there[1] = load(&peers[1], "mimalloc", "libmimalloc.so.2", "mi_");
-    is_there[2] = load(&peers[2], "jemalloc", "libjemalloc.so.2", "");
-    for (size_t i = 0; i < 3; i++) {
-        if (!is_there[i])
-            continue;
+    peer_count = allocators_load(peers);
+    for (size_t i = 0; i < peer_count; i++) {
         work.peer = &peers[i];
         compare(&work, "allocate all, free all", FILL_BLOCKS, fill_arena, fill_peer);
         compare(&work, "requests of 50-200 blocks", blocks, serve_arena, serve_peer);

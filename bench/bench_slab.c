@@ -2,31 +2,22 @@
 /*
  * bench_slab - objects of 16, 64 and 256 bytes against malloc and free of glibc, mimalloc and jemalloc.
  *
- * Each peer is reached through its own symbols, so that none takes the process's malloc over. All sides do the same
- * with an object: write a number into its first bytes when it is had, and read it when it is given back.
+ * All sides do the same with an object: write a number into its first bytes when it is had, and read it when it is
+ * given back.
  */
-#include "bench.h"
+#include "allocators.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <verso.h>
 
 #define OBJECTS 100000 /* taken, then given back: 1.6 to 26 MB */
 #define LIVE 10000     /* that churn replaces one by one */
 #define STEPS 200000
 #define SLOTS 1024 /* between two threads; a power of two */
-
-struct allocator {
-    const char *name;
-    void *(*allocate)(size_t bytes);
-    void (*release)(void *block);
-};
 
 struct work {
     size_t bytes;
@@ -231,47 +222,10 @@ static uint64_t belt_sum;
 BELT(belt_slab, TAKE_SLAB, GIVE_SLAB)
 BELT(belt_peer, TAKE_PEER, GIVE_PEER)
 
-/* ---- Peers ------------------------------------------------------------------------------------------------------- */
-
-/* False, with a note, when it is not installed. */
-static bool load(struct allocator *allocator, const char *name, const char *file, const char *take, const char *give)
-{
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-
-    allocator->name = name;
-    if (library) {
-        *(void **)&allocator->allocate = dlsym(library, take);
-        *(void **)&allocator->release = dlsym(library, give);
-    }
-    if (allocator->allocate && allocator->release)
-        return true;
-    bench_note("%s is left out: %s", name, library ? "it lacks what is called" : dlerror());
-    return false;
-}
-
-/* Allocators want thread-local storage that is there from the start, more than a program has left for what it loads. */
-static void start_with_room_for_peers(char **arguments)
-{
-    static const char setting[] = "glibc.rtld.optional_static_tls=65536";
-    const char *before = getenv("GLIBC_TUNABLES");
-
-    if (before && strcmp(before, setting) == 0)
-        return;
-    if (setenv("GLIBC_TUNABLES", setting, 1) == 0)
-        (void)execv("/proc/self/exe", arguments);
-    bench_note("this program could not be started again: some peers may be missing");
-}
-
-static struct allocator peers[3] = { { "glibc malloc", malloc, free } };
-static size_t peer_count = 1;
-
-static void load_peers(void)
-{
-    peer_count += load(&peers[peer_count], "mimalloc", "libmimalloc.so.2", "mi_malloc", "mi_free");
-    peer_count += load(&peers[peer_count], "jemalloc", "libjemalloc.so.2", "malloc", "free");
-}
-
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
+
+static struct allocator peers[ALLOCATORS_MAX];
+static size_t peer_count;
 
 static void compare(struct work *work, const char *what, const char *how, double operations, bench_function *verso,
                     bench_function *peer)
@@ -348,9 +302,9 @@ int main(int count, char **arguments)
 {
     static const size_t sizes[] = { 16, 64, 256 };
 
-    start_with_room_for_peers(arguments);
+    allocators_make_room(arguments);
     bench_start(count, arguments, "slab");
-    load_peers();
+    peer_count = allocators_load(peers);
     make_orders();
     bench_note("ns for one object, taken, written to, read, given back");
     for (size_t i = 0; i < 3; i++)
