@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * digest - checksums by libxxhash, in their canonical form.
- *
- * libxxhash allocates its states itself: how large they are is known only to the copy that runs.
- */
+/* digest - checksums by libxxhash, in their canonical form. */
 #include "base/fail.h"
+#include "base/processor.h"
+#include "digest/xxh3.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <verso/digest.h>
-#include <xxhash.h>
-#ifdef VERSO_XXHASH_DISPATCHES
-#include <xxh_x86dispatch.h> /* from here on, XXH3's calls mean those for this processor */
-#endif
 
 struct verso_digest {
     enum verso_digest_kind kind;
@@ -28,6 +23,33 @@ struct verso_digest {
 static bool is_known(enum verso_digest_kind kind)
 {
     return kind >= VERSO_DIGEST_XXH3_64 && kind <= VERSO_DIGEST_XXH32;
+}
+
+/* ---- The form ---- */
+
+/* Processors before VNNI run slower for a while after a 512-bit instruction. */
+static const struct verso__xxh3 *best(void)
+{
+#if defined(__x86_64__)
+    if (VERSO__PROCESSOR_HAS(AVX512F) && VERSO__PROCESSOR_HAS(AVX512_VNNI))
+        return &verso__xxh3_avx512;
+    if (VERSO__PROCESSOR_HAS(AVX2))
+        return &verso__xxh3_avx2;
+#endif
+    return &verso__xxh3_plain;
+}
+
+/* Two threads may choose at once, and agree. */
+static const struct verso__xxh3 *xxh3(void)
+{
+    static _Atomic(const struct verso__xxh3 *) chosen;
+    const struct verso__xxh3 *form = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+    if (!form) {
+        form = best();
+        atomic_store_explicit(&chosen, form, memory_order_relaxed);
+    }
+    return form;
 }
 
 /* ---- Values ---- */
@@ -69,10 +91,10 @@ int verso_digest_of(enum verso_digest_kind kind, const void *data, size_t bytes,
         return verso__fail(-EINVAL, "arguments", NULL);
     switch (kind) {
     case VERSO_DIGEST_XXH3_64:
-        value_set_64(out_value, kind, XXH3_64bits(data, bytes));
+        value_set_64(out_value, kind, xxh3()->of_64(data, bytes));
         return 0;
     case VERSO_DIGEST_XXH3_128:
-        value_set_128(out_value, XXH3_128bits(data, bytes));
+        value_set_128(out_value, xxh3()->of_128(data, bytes));
         return 0;
     case VERSO_DIGEST_XXH64:
         value_set_64(out_value, kind, XXH64(data, bytes, 0));
@@ -190,10 +212,10 @@ void verso_digest_update(struct verso_digest *digest, const void *data, size_t b
         return;
     switch (digest->kind) {
     case VERSO_DIGEST_XXH3_64:
-        (void)XXH3_64bits_update(digest->state.xxh3, data, bytes);
+        (void)xxh3()->update_64(digest->state.xxh3, data, bytes);
         break;
     case VERSO_DIGEST_XXH3_128:
-        (void)XXH3_128bits_update(digest->state.xxh3, data, bytes);
+        (void)xxh3()->update_128(digest->state.xxh3, data, bytes);
         break;
     case VERSO_DIGEST_XXH64:
         (void)XXH64_update(digest->state.xxh64, data, bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cpu_x86_64 - which of the loops this processor runs best. */
+#include "base/processor.h"
 #include "guard/vector_x86_64.h"
 
 #include <cpuid.h>
@@ -15,17 +16,15 @@ static unsigned strings(void)
     return VERSO__GUARD_CPU_STRINGS | (d & 1U << 4 ? VERSO__GUARD_CPU_SHORT_STRINGS : 0U); /* EDX bit 4: FSRM */
 }
 
-/* The builtins also ask whether the system saves the registers. Two threads may do this at once, and agree. */
+/* Two threads may do this at once, and agree. */
 unsigned verso__guard_cpu_ask(void)
 {
     unsigned features = VERSO__GUARD_CPU_KNOWN | strings();
 
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2"))
+    if (VERSO__PROCESSOR_HAS(AVX2))
         features |= VERSO__GUARD_CPU_AVX2;
     /* Processors before VNNI run slower for a while after a 512-bit instruction; later ones don't for mere moves. */
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
+    if (VERSO__PROCESSOR_HAS(AVX512BW) && VERSO__PROCESSOR_HAS(AVX512VL) && VERSO__PROCESSOR_HAS(AVX512_VNNI))
         features |= VERSO__GUARD_CPU_AVX512;
     atomic_store_explicit(&verso__guard_cpu_features, features, memory_order_relaxed);
     return features;

@@ -5,6 +5,7 @@
  * One shuffle finds white space: each byte looks up, by its low nibble, the one white-space byte that ends in that
  * nibble, and is compared with it. No nibble is shared by two of them, and bytes from 128 on look up 0.
  */
+#include "base/processor.h"
 #include "scan/form.h"
 
 #include <immintrin.h>
@@ -147,8 +148,7 @@ TARGET static inline uint64_t left_in(const unsigned char *at, const struct tabl
 /* Processors with AVX2 have the others too; emulators may not. */
 static bool is_supported(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+    return VERSO__PROCESSOR_HAS(AVX2) && VERSO__PROCESSOR_HAS(BMI1) && VERSO__PROCESSOR_HAS(POPCNT);
 }
 
 const struct verso__scan_form verso__scan_avx2 = {

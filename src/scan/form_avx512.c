@@ -6,6 +6,7 @@
  * tables of 64, by their low six bits: buckets need one table for each byte where nibbles need two, and in text let
  * fewer places through, for letters of one case differ in those bits. Older ones take AVX2.
  */
+#include "base/processor.h"
 #include "scan/form.h"
 
 #include <immintrin.h>
@@ -114,9 +115,8 @@ TARGET static inline uint64_t left_in(const unsigned char *at, const struct tabl
 
 static bool is_supported(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+    return VERSO__PROCESSOR_HAS(AVX512BW) && VERSO__PROCESSOR_HAS(AVX512VL) && VERSO__PROCESSOR_HAS(AVX512_VBMI) &&
+           VERSO__PROCESSOR_HAS(BMI1) && VERSO__PROCESSOR_HAS(POPCNT);
 }
 
 const struct verso__scan_form verso__scan_avx512 = {

@@ -34,12 +34,8 @@ static int options_read(const struct verso_scan_options *given, struct verso_sca
 static bool make_pool(struct verso_scan *scan)
 {
     scan->workers = calloc(scan->options.thread_count, sizeof(*scan->workers));
-    scan->legs = calloc(VERSO__SCAN_LEGS_MAX, sizeof(*scan->legs));
-    if (!scan->workers || !scan->legs) {
-        free(scan->workers);
-        free(scan->legs);
+    if (!scan->workers)
         return false;
-    }
     for (unsigned i = 0; i < scan->options.thread_count; i++) {
         scan->workers[i] = (struct verso__scan_worker){ .scan = scan, .number = i };
         verso__guard_range_init(&scan->workers[i].view.range);

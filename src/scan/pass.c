@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Doubled a few times, it is what is read at once. */
+#define BUFFER_BYTES_LEAST ((size_t)16 << 10)
+
 struct attempt {
     const struct verso__scan_jobs *jobs;
     struct verso__scan_stretch stretch;
@@ -131,11 +134,19 @@ static void pass_memory(struct verso__scan_worker *worker, struct verso__scan_sl
     look(worker, slot, &stretch);
 }
 
-/* Small files are many: they shall not pay for a large buffer. */
+/* Small files are many: they shall not pay for a large buffer, which malloc() maps, and whose pages are made anew. */
 static unsigned char *buffer_of(struct verso__scan_worker *worker)
 {
-    if (!worker->buffer)
-        worker->buffer = malloc(worker->scan->run.lead_bytes + VERSO__SCAN_PIECE_BYTES);
+    const struct verso__scan_run *run = &worker->scan->run;
+    size_t bytes = BUFFER_BYTES_LEAST;
+
+    while (bytes < VERSO__SCAN_PIECE_BYTES && bytes < run->source.end - run->source.start)
+        bytes *= 2;
+    if (worker->buffer_bytes < bytes) {
+        free(worker->buffer);
+        worker->buffer = malloc(run->lead_bytes + bytes);
+        worker->buffer_bytes = worker->buffer ? bytes : 0;
+    }
     return worker->buffer;
 }
 

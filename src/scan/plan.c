@@ -84,18 +84,31 @@ static bool find_resident(const struct verso__scan_source *source, struct parts 
     return true;
 }
 
+/* False without memory. Nearly all scans have one leg. */
+static bool make_leg(struct verso_scan *scan)
+{
+    struct verso__scan_leg *legs = realloc(scan->legs, (scan->legs_made + 1) * sizeof(*legs));
+
+    if (!legs)
+        return false;
+    scan->legs = legs;
+    if (!verso__scan_summary_make(&legs[scan->legs_made].sum, &scan->jobs))
+        return false;
+    scan->legs_made++;
+    return true;
+}
+
 /* False without memory. */
 static bool add_leg(struct verso_scan *scan, uint64_t start, uint64_t end)
 {
     struct verso__scan_run *run = &scan->run;
-    struct verso__scan_leg *leg = &scan->legs[run->leg_count];
+    struct verso__scan_leg *leg;
 
     if (start == end)
         return true;
-    if (run->leg_count == scan->legs_made && !verso__scan_summary_make(&leg->sum, &scan->jobs))
+    if (run->leg_count == scan->legs_made && !make_leg(scan))
         return false;
-    if (run->leg_count == scan->legs_made)
-        scan->legs_made++;
+    leg = &scan->legs[run->leg_count];
     verso__scan_summary_reset(&scan->jobs, &leg->sum);
     leg->start = start;
     leg->end = end;

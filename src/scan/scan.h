@@ -235,6 +235,7 @@ struct verso__scan_worker {
     uint64_t runs; /* that it has seen */
     struct verso__scan_view view;
     unsigned char *buffer;           /* for what is read, behind room for the lead; NULL: not needed yet */
+    size_t buffer_bytes;             /* without that room: VERSO__SCAN_PIECE_BYTES, or all of what is smaller */
     struct verso__os_file_info seen; /* the file, after the last piece that was read */
 };
 
@@ -283,8 +284,8 @@ struct verso_scan {
     struct verso__scan_worker *workers; /* options.thread_count */
     struct verso__scan_slot *slots;
     unsigned slot_count;
-    struct verso__scan_leg *legs; /* VERSO__SCAN_LEGS_MAX */
-    unsigned legs_made;           /* that have room for sums */
+    struct verso__scan_leg *legs;
+    unsigned legs_made; /* at most VERSO__SCAN_LEGS_MAX */
     struct verso__scan_before before;
     struct verso__scan_run run;
     struct verso__scan_summary sum; /* of the whole run */

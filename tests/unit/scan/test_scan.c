@@ -34,7 +34,7 @@ static void check_whole(const struct verso_scan *scan)
 /* Around every border that passing has: pages, pieces, windows, where a second thread comes in. */
 static void test_files_of_any_size(void **state)
 {
-    const size_t borders[] = { 0, 4096, 128 << 10, MIB, 4 * MIB, 9 * MIB };
+    const size_t borders[] = { 0, 4096, 16 << 10, 128 << 10, MIB, 4 * MIB, 9 * MIB };
     unsigned char *text = reference_text(9 * MIB + 1);
     struct verso_scan *scan = open_for_all(3);
 
