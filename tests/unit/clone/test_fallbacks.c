@@ -25,6 +25,12 @@ static struct verso_clone *written(struct verso_clone_base **out_base)
     return clone;
 }
 
+static void close_both(struct verso_clone *clone, struct verso_clone_base *base)
+{
+    verso_clone_close(clone);
+    verso_clone_base_close(base);
+}
+
 static void check_own(struct verso_clone *clone, enum verso_clone_source source)
 {
     struct verso_clone_run run = { 0, 0 };
@@ -52,8 +58,7 @@ static void test_pagemap_word_by_word(void **state)
     }
     fake_fail_call("private_scan", -EIO, 1);
     assert_fails_in(verso_clone_look(clone, NULL), -EIO, "look");
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* In the words of pagemap, too, a tracker's mark looks like a page that was swapped out. */
@@ -70,8 +75,7 @@ static void test_pagemap_of_a_tracked_clone(void **state)
     fake_reset();
     check_own(clone, VERSO_CLONE_SOURCE_SCAN);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 static void test_a_mark_that_can_not_be_told_from_a_page(void **state)
@@ -91,8 +95,7 @@ static void test_a_mark_that_can_not_be_told_from_a_page(void **state)
         assert_ok(verso_clone_look(clone, NULL));
     }
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
     if (r < 0)
         skip_because("no userfaultfd with asynchronous write-protection here");
 }
@@ -113,8 +116,7 @@ static void test_comparing(void **state)
     assert_ok(verso_clone_merge(clone, 0, 0));
     fake_reset();
     assert_int_equal(((unsigned char *)verso_clone_base_data(base))[3 * page + 3], 8);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* A disk that fills up in the middle of a merge: each page is in the base, or still the clone's own. */
@@ -144,8 +146,7 @@ static void test_a_full_disk_in_the_middle_of_a_merge(void **state)
     assert_true(bytes == 0);
     assert_int_equal(data[0], 1);
     assert_int_equal(data[6 * page - 1], 2);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* ---- Tracking ---- */
@@ -158,6 +159,22 @@ static struct verso_clone_track *track_of(struct verso_clone *clone, unsigned me
     return track;
 }
 
+static uint64_t taken(struct verso_clone_track *track)
+{
+    uint64_t bytes;
+
+    assert_ok(verso_clone_track_take(track, &bytes));
+    return bytes;
+}
+
+static uint64_t looked(struct verso_clone_track *track)
+{
+    uint64_t bytes;
+
+    assert_ok(verso_clone_track_look(track, &bytes));
+    return bytes;
+}
+
 static void check_refused(const char *call, int error, const char *step)
 {
     struct verso_clone_track_info info = VERSO_CLONE_TRACK_INFO_INIT;
@@ -165,7 +182,6 @@ static void check_refused(const char *call, int error, const char *step)
     struct verso_clone_base *base;
     struct verso_clone *clone = written(&base);
     void *data = verso_clone_data(clone);
-    uint64_t bytes;
 
     fake_fail_call(call, error, UINT_MAX);
     assert_fails_in(verso_clone_track_begin(data, PAGES * page, VERSO_CLONE_TRACK_KERNEL, &track), VERSO_E_UNSUPPORTED,
@@ -179,11 +195,9 @@ static void check_refused(const char *call, int error, const char *step)
     assert_int_equal(info.refused, error);
     assert_string_equal(info.refused_step, step);
     *(unsigned char *)data = 3;
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == page);
+    assert_true(taken(track) == page);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 static void test_refusals_lead_to_faults(void **state)
@@ -204,8 +218,7 @@ static bool kernel_tracks(void)
     int r = verso_clone_track_begin(verso_clone_data(clone), page, VERSO_CLONE_TRACK_KERNEL, &track);
 
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
     return r == 0;
 }
 
@@ -237,8 +250,7 @@ static void test_other_errors_are_errors(void **state)
     assert_fails_in(verso_clone_track_begin(data, page, VERSO_CLONE_TRACK_FAULTS, &track), -EACCES, "mappings");
     assert_ptr_equal(track, &track);
     *(unsigned char *)data = 1; /* writable as before */
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* The first half of the answer has been taken from the kernel, then a question fails: the next answer has it all. */
@@ -257,15 +269,11 @@ static void a_take_that_fails(unsigned call)
     assert_fails(verso_clone_track_take(track, &bytes), -ENOMEM);
     fake_end();
     assert_true(bytes == 5);
-    assert_ok(verso_clone_track_look(track, &bytes));
-    assert_true(bytes == PAGES / 2 * page);
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == PAGES / 2 * page);
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == 0);
+    assert_true(looked(track) == PAGES / 2 * page);
+    assert_true(taken(track) == PAGES / 2 * page);
+    assert_true(taken(track) == 0);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 static void test_a_take_that_fails_half_way_loses_nothing(void **state)
@@ -284,19 +292,15 @@ static void test_a_kernel_that_must_be_asked_twice(void **state)
     struct verso_clone_base *base;
     struct verso_clone *clone = written(&base);
     struct verso_clone_track *track;
-    uint64_t bytes;
 
     (void)state;
     fake_fail_call("written_tells_dropped", -ENOMEM, UINT_MAX);
     track = track_of(clone, VERSO_CLONE_TRACK_BEST);
     ((unsigned char *)verso_clone_data(clone))[5 * page]++;
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == page);
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == 0);
+    assert_true(taken(track) == page);
+    assert_true(taken(track) == 0);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* The limit of mappings, met in the handler: all becomes writable and is told; the store goes on. */
@@ -305,28 +309,22 @@ static void test_too_many_mappings_tell_too_much(void **state)
     struct verso_clone_base *base;
     struct verso_clone *clone = written(&base);
     struct verso_clone_track *track = track_of(clone, VERSO_CLONE_TRACK_FAULTS);
-    uint64_t bytes;
 
     (void)state;
     fake_fail_call("protect", -ENOMEM, 1);
     ((unsigned char *)verso_clone_data(clone))[5 * page] = 1;
     fake_reset();
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == PAGES * page);
+    assert_true(taken(track) == PAGES * page);
 
     ((unsigned char *)verso_clone_data(clone))[7 * page] = 1;
     fake_fail_call("protect", -ENOMEM, 1); /* and in take(): what can't be closed is told again */
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == page);
+    assert_true(taken(track) == page);
     fake_reset();
     ((unsigned char *)verso_clone_data(clone))[7 * page] = 2;
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == page);
-    assert_ok(verso_clone_track_take(track, &bytes));
-    assert_true(bytes == 0);
+    assert_true(taken(track) == page);
+    assert_true(taken(track) == 0);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 /* Access first, then the bit: with the bit set before, a take in between would close the page and forget it. */
@@ -335,19 +333,15 @@ static void test_a_page_that_can_not_be_opened_is_not_written(void **state)
     struct verso_clone_base *base;
     struct verso_clone *clone = written(&base);
     struct verso_clone_track *track = track_of(clone, VERSO_CLONE_TRACK_FAULTS);
-    uint64_t bytes;
 
     (void)state;
     fake_fail_call("protect", -EACCES, 1);
     assert_fails_in(verso_clone_track_touch(track, 0, 1), -EACCES, "mprotect");
-    assert_ok(verso_clone_track_look(track, &bytes));
-    assert_true(bytes == 0);
+    assert_true(looked(track) == 0);
     assert_ok(verso_clone_track_touch(track, 0, 1));
-    assert_ok(verso_clone_track_look(track, &bytes));
-    assert_true(bytes == page);
+    assert_true(looked(track) == page);
     verso_clone_track_end(track);
-    verso_clone_close(clone);
-    verso_clone_base_close(base);
+    close_both(clone, base);
 }
 
 static void test_allocating_where_there_is_no_such_call(void **state)
