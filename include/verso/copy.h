@@ -2,9 +2,10 @@
 /*
  * copy.h - a file from here to there: by the fastest way, never half, and with an account of what was done.
  *
- * The copy is made under a temporary name beside the target, and takes the target's name when it is whole:
+ * The copy is made in a file that has no name, or a temporary one beside the target, and takes the target's name when it
+ * is whole:
  *
- *     source ----> .target.verso-copy-XXXXXX ----rename----> target
+ *     source ----> a file without a name, or .target.verso-copy ----link, rename----> target
  *                  reflink, else the kernel copies, else through memory; holes stay holes
  *
  * So nobody ever meets half a file, and after any failure the old target is still there. Only what is asked to be done
@@ -151,7 +152,8 @@ struct verso_copy_report {
  *
  * Owns:    nothing is kept. After a failure no temporary file is left; but with RESUME, of files from 1 MiB on, the
  *          part done and its journal, under names that begin with ".<target>.verso-", for the next try. Not so when
- *          the source changed.
+ *          the source changed. When the process is killed, no file is left either; but with DURABLE, or where the file
+ *          system has no files without names, ".<target>.verso-copy", which the next copy to the target takes away.
  * Errors:  VERSO_E_OPTIONS (also: what can't be had together, and a target that is no file, without IN_PLACE);
  *          VERSO_E_CHANGED (the source changed meanwhile, without ACCEPT_CHANGED: no target was made);
  *          VERSO_E_TORN (it was cut short meanwhile); VERSO_E_VERIFY (what came back from the disk differs: no target

@@ -2,7 +2,7 @@
 /*
  * copy.h (inner) - one copy under way.
  *
- *   source.c, target.c   the two ends: open, temporary name, commit, discard
+ *   source.c, target.c   the two ends: open, commit, discard; temporary.c: what it is until it is whole
  *   plan.c               which way, and why
  *   content.c            holes and data in turn          reflink.c, range.c   what the kernel does alone
  *   through.c            what comes through here: view.c has the bytes, put.c stores what must be stored
@@ -53,7 +53,8 @@ struct verso__copy_target {
     int directory;
     const char *path;                /* as given: for messages */
     char name[PATH_MAX];             /* links followed: what gets the copy */
-    char temporary[PATH_MAX];        /* "": there is none */
+    char temporary[PATH_MAX];        /* "": there is none, or it has no name */
+    bool is_unnamed;                 /* what fd is had no name when it was made */
     struct verso__os_file_info info; /* as it was; .kind 0: there was none */
     int fd;
     bool has_offsets;
@@ -121,10 +122,20 @@ int verso__copy_target_find(struct verso__copy *copy);
 int verso__copy_target_open(struct verso__copy *copy);
 /* Gives the temporary file the target's name. */
 int verso__copy_target_commit(struct verso__copy *copy);
-/* The directory that it stands in, opened. */
+/* The directory that it stands in: its path from target->directory on; opened. */
+int verso__copy_target_directory_path(const struct verso__copy_target *target, char *out_path, size_t room);
 int verso__copy_target_directory(const struct verso__copy_target *target, int *out_fd);
 /* Closes; takes away a temporary file that did not get the name, but one that a next try can go on with. */
 void verso__copy_target_close(struct verso__copy *copy, int result);
+/* Makes the temporary file with @mode: target.fd, and .is_unnamed or .temporary. Nothing is noted. */
+int verso__copy_temporary_open(struct verso__copy *copy, unsigned mode);
+/* Gives one without a name the target's; or a temporary one, where that is taken and may be replaced. Not noted. */
+int verso__copy_temporary_name(struct verso__copy *copy);
+
+/* A regular file that this user made, with one name: nobody has put a link to something else there. */
+bool verso__copy_is_ours(const struct verso__os_file_info *info);
+/* Whether @path, beside the target, is a name of @fd. */
+bool verso__copy_is_named(const struct verso__copy *copy, int fd, const char *path);
 /* ".base" and @word beside the target. -ENAMETOOLONG. */
 int verso__copy_name_beside(const struct verso__copy_target *target, const char *word, char *out_path, size_t room);
 

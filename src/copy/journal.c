@@ -113,7 +113,7 @@ static int open_own(struct verso__copy *copy, const char *path, unsigned mode, i
     r = verso__os_file_info(fd, &info);
     if (r < 0)
         (void)fail(copy, r, "stat", NULL);
-    else if (info.kind != VERSO__OS_FILE_REGULAR || info.user != verso__os_user() || info.link_count > 1)
+    else if (!verso__copy_is_ours(&info))
         r = fail(copy, -EPERM, "journal", "a file of that name beside the target is not ours: take it away");
     else if (info.device == copy->source.info.device && info.inode == copy->source.info.inode)
         r = fail(copy, VERSO_E_SAME_FILE, "journal", "the source has a name that this copy needs beside the target");
@@ -125,15 +125,6 @@ static int open_own(struct verso__copy *copy, const char *path, unsigned mode, i
 }
 
 /* Whoever had the lock before us may have taken the journal away: then what we have locked is no journal any more. */
-static bool is_still_named(struct verso__copy *copy, int fd)
-{
-    struct verso__os_file_info named, ours;
-
-    return verso__os_file_info(fd, &ours) == 0 &&
-           verso__os_path_info_at(copy->target.directory, copy->journal.path, false, &named) == 0 &&
-           named.device == ours.device && named.inode == ours.inode;
-}
-
 static int open_locked(struct verso__copy *copy)
 {
     int fd = -1, r = 0;
@@ -143,7 +134,7 @@ static int open_locked(struct verso__copy *copy)
         if (r < 0)
             return r;
         r = verso__os_lock_file(fd);
-        if (r == 0 && is_still_named(copy, fd)) {
+        if (r == 0 && verso__copy_is_named(copy, fd, copy->journal.path)) {
             copy->journal.fd = fd;
             return 0;
         }

@@ -3,7 +3,7 @@
  * target - the end that is made: where, under which name meanwhile, and with whose permissions.
  *
  *      target --> "a/link" --> "a/b/file"             links are followed here, for the new name must stand beside the
- *                              "a/b/.file.verso-copy-4f21ab"      file that it is to replace
+ *                              "a/b/.file.verso-copy"             file that it is to replace
  *
  * Nobody shall be able to read the copy before it is whole who could not read it in the end. So a new file is made with
  * the permissions that it will have, of which the kernel takes away what umask or the directory's list says; with
@@ -13,13 +13,11 @@
 #include "copy/copy.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #define LINKS_MAX 40       /* as the kernel has it */
 #define NAME_BYTES_MAX 255 /* of all file systems that Linux has */
-#define TRIES_MAX 100
 
 static int fail(struct verso__copy *copy, int code, const char *step)
 {
@@ -133,7 +131,7 @@ static unsigned permissions_of_new(const struct verso__copy *copy)
     return copy->source.info.mode & 0777;
 }
 
-/* "a/b/.file.verso-copy-4f21ab" beside "a/b/file"; of a name too long for that, its beginning. */
+/* "a/b/.file.verso-copy" beside "a/b/file"; of a name too long for that, its beginning. */
 int verso__copy_name_beside(const struct verso__copy_target *target, const char *word, char *out_path, size_t room)
 {
     size_t before = directory_bytes(target->name);
@@ -145,35 +143,6 @@ int verso__copy_name_beside(const struct verso__copy_target *target, const char 
         kept = NAME_BYTES_MAX - ours;
     n = snprintf(out_path, room, "%.*s.%.*s%s", (int)before, target->name, (int)kept, base, word);
     return n >= 0 && (size_t)n < room ? 0 : -ENAMETOOLONG;
-}
-
-/* Names nobody else has: a chance of 2^-24 that two meet, and then the next is tried. */
-static uint32_t some_number(void)
-{
-    static _Atomic uint32_t count;
-    uint64_t place = (uintptr_t)&place; /* another in each process */
-    uint64_t seed = verso__os_clock_ns() ^ (place << 24) ^ atomic_fetch_add(&count, 1) * 64U;
-
-    return (uint32_t)((seed * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
-}
-
-static int make_temporary(struct verso__copy *copy, unsigned mode)
-{
-    const unsigned how = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE | VERSO__OS_OPEN_CREATE | VERSO__OS_OPEN_EXCLUSIVE |
-                         VERSO__OS_OPEN_NOFOLLOW;
-    struct verso__copy_target *target = &copy->target;
-    char word[32], path[PATH_MAX];
-    int r = -EEXIST;
-
-    for (int i = 0; r == -EEXIST && i < TRIES_MAX; i++) {
-        (void)snprintf(word, sizeof(word), ".verso-copy-%06x", some_number());
-        r = verso__copy_name_beside(target, word, path, sizeof(path));
-        if (r == 0)
-            r = verso__os_open_at(target->directory, path, how, mode, &target->fd);
-    }
-    if (r == 0)
-        memcpy(target->temporary, path, sizeof(path));
-    return r;
 }
 
 static bool is_worth_a_journal(const struct verso__copy *copy)
@@ -195,7 +164,7 @@ static int open_temporary(struct verso__copy *copy)
         mode = permissions_of_new(copy);
     if (is_worth_a_journal(copy))
         return verso__copy_journal_open(copy, mode);
-    r = make_temporary(copy, mode);
+    r = verso__copy_temporary_open(copy, mode);
     if (r == -EACCES || r == -EPERM || r == -EROFS)
         return verso__copy_fail(copy, r, "create", copy->target.path, VERSO_OFFSET_NONE,
                                 "a new name must be allowed beside the target; VERSO_COPY_IN_PLACE needs none");
@@ -257,6 +226,11 @@ int verso__copy_target_commit(struct verso__copy *copy)
     struct verso__copy_target *target = &copy->target;
     int r;
 
+    if (target->is_unnamed) {
+        r = verso__copy_temporary_name(copy);
+        if (r < 0)
+            return fail(copy, r, "link");
+    }
     if (!*target->temporary)
         return 0;
     r = verso__os_rename(target->directory, target->temporary, target->name,
@@ -267,16 +241,41 @@ int verso__copy_target_commit(struct verso__copy *copy)
     return 0;
 }
 
-int verso__copy_target_directory(const struct verso__copy_target *target, int *out_fd)
+int verso__copy_target_directory_path(const struct verso__copy_target *target, char *out_path, size_t room)
 {
-    char path[PATH_MAX] = ".";
     size_t bytes = directory_bytes(target->name);
 
-    if (bytes > 0) {
-        memcpy(path, target->name, bytes);
-        path[bytes] = '\0';
-    }
+    if (bytes >= room)
+        return -ENAMETOOLONG;
+    memcpy(out_path, bytes > 0 ? target->name : ".", bytes > 0 ? bytes : 1);
+    out_path[bytes > 0 ? bytes : 1] = '\0';
+    return 0;
+}
+
+int verso__copy_target_directory(const struct verso__copy_target *target, int *out_fd)
+{
+    char path[PATH_MAX];
+    int r = verso__copy_target_directory_path(target, path, sizeof(path));
+
+    if (r < 0)
+        return r;
     return verso__os_open_at(target->directory, path, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_DIRECTORY, 0, out_fd);
+}
+
+/* ---- What stands beside it ---- */
+
+bool verso__copy_is_ours(const struct verso__os_file_info *info)
+{
+    return info->kind == VERSO__OS_FILE_REGULAR && info->user == verso__os_user() && info->link_count == 1;
+}
+
+bool verso__copy_is_named(const struct verso__copy *copy, int fd, const char *path)
+{
+    struct verso__os_file_info named, ours;
+
+    return verso__os_file_info(fd, &ours) == 0 &&
+           verso__os_path_info_at(copy->target.directory, path, false, &named) == 0 && named.device == ours.device &&
+           named.inode == ours.inode;
 }
 
 /* What a part was copied from is not what is there now, or it is not what was copied: it is of no use. */

@@ -145,6 +145,12 @@ int verso__os_remove_at(int directory, const char *path);
 /* Another name for a file, in one step: nobody finds neither. @replace: who has the name @to loses it; else -EEXIST. */
 int verso__os_rename(int directory, const char *from, const char *to, bool replace);
 
+/* The first name of a file without one (VERSO__OS_OPEN_UNNAMED). -EEXIST when it is taken. */
+int verso__os_name_file(int fd, int directory, const char *path);
+
+/* Whether that can be had here: without /proc, ordinary users of older kernels can't. */
+bool verso__os_can_name_file(void);
+
 /* What a symbolic link says, with a NUL. -EINVAL when it is none; -ENAMETOOLONG when it does not fit. */
 int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@ enum {
     HERE = VERSO__OS_HERE
 };
 _Static_assert(HERE == AT_FDCWD, "the current directory, for calls that take a directory");
+
+#define FD_PATH "/proc/self/fd"
 
 int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes)
 {
@@ -40,6 +43,28 @@ int verso__os_rename(int directory, const char *from, const char *to, bool repla
     if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
         return 0;
     return errno == EINVAL || errno == ENOSYS ? rename_by_link(directory, from, to) : -errno;
+}
+
+/* By the descriptor itself only those may who could read any file; since Linux 6.10 also who has opened it. */
+int verso__os_name_file(int fd, int directory, const char *path)
+{
+    char ours[sizeof(FD_PATH) + 16];
+
+    if (linkat(fd, "", directory, path, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    (void)snprintf(ours, sizeof(ours), FD_PATH "/%d", fd);
+    return linkat(AT_FDCWD, ours, directory, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+bool verso__os_can_name_file(void)
+{
+    static atomic_bool known;
+
+    if (!atomic_load_explicit(&known, memory_order_relaxed) && access(FD_PATH, X_OK) == 0)
+        atomic_store_explicit(&known, true, memory_order_relaxed);
+    return atomic_load_explicit(&known, memory_order_relaxed);
 }
 
 int verso__os_remove_at(int directory, const char *path)

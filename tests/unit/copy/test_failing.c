@@ -50,7 +50,8 @@ static void test_refusals_of_the_kernel(void **state)
         { "clone_file", -ENOSPC, VERSO_COPY_METHOD_AUTO, 0, "reflink" },
         { "sync_full", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_DURABLE, "fsync" },
         { "sync_data", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_VERIFY, "fdatasync" },
-        { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "rename" },
+        { "name_file", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "link" },
+        { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, VERSO_COPY_DURABLE, "rename" },
         { "open_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "open" },
         { "path_info_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "stat" },
     };
