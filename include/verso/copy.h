@@ -2,8 +2,8 @@
 /*
  * copy.h - a file from here to there: by the fastest way, never half, and with an account of what was done.
  *
- * The copy is made in a file that has no name, or a temporary one beside the target, and takes the target's name when it
- * is whole:
+ * The copy is made in a file that has no name, or a temporary one beside the target, and takes the target's name when
+ * it is whole:
  *
  *     source ----> a file without a name, or .target.verso-copy ----link, rename----> target
  *                  reflink, else the kernel copies, else through memory; holes stay holes

@@ -10,9 +10,9 @@
  * (measured: 10,000 files of 4 KiB on ext4, 184 ms against 220). A name from the start it has where the file system
  * knows no other way, and with DURABLE: fsync(2) promises little of a file that no directory has yet.
  *
- * The name is always the same, so that the next copy to the target finds what a killed one has left there. Whoever is at
- * work holds a lock on it; what is ours and has no lock is nobody's, and is taken away. Of two copies at once the second
- * takes another name.
+ * The name is always the same, so that the next copy to the target finds what a killed one has left there. Whoever is
+ * at work holds a lock on it; what is ours and has no lock is nobody's, and is taken away. Of two copies at once the
+ * second takes another name.
  */
 #include "copy/copy.h"
 

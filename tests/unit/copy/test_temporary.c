@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* temporary - what a copy is until it is whole: nothing of it stays when it is killed, or the next one takes it away. */
+/* temporary - what a copy is until it is whole: nothing of a killed one stays, or the next one takes it away. */
 #include "copying.h"
 
 #include <signal.h>
