@@ -12,16 +12,15 @@
 #include <unistd.h>
 #include <verso/base.h>
 
-/* Skips when the child can't try it, because of @lack. */
-static void assert_child_does(int (*function)(void *arg), const char *lack)
-{
-    int status = support_child(function, NULL);
-
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 77)
-        skip_because("%s", lack);
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
+/* Skips where the child can't try it. */
+#define assert_child_does(function, lack)             \
+    do {                                              \
+        int status = support_child((function), NULL); \
+        assert_true(WIFEXITED(status));               \
+        if (WEXITSTATUS(status) == 77)                \
+            skip_because(lack);                       \
+        assert_int_equal(WEXITSTATUS(status), 0);     \
+    } while (0)
 
 enum {
     SEALED_BLOCKS = 5000
