@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * buckets_loop.h - places where a bucket is left; included, as text_loop.h, by each form that can keep its tables in
- * registers, after it has defined
+ * buckets_loop.h - places where a bucket is left; included, as text_loop.h, by each form that has vectors, after it has
+ * defined
  *
  *     struct table                   what one byte of the print is looked up in
  *     table_of(f, k)                 that of byte @k

@@ -71,6 +71,11 @@ TARGET static inline __m256i is_wanted(const unsigned char *at, struct wanted by
     return _mm256_cmpeq_epi8(_mm256_or_si256(load(at), byte.fold), byte.want);
 }
 
+TARGET static inline uint64_t where(const unsigned char *at, struct wanted byte, uint64_t among)
+{
+    return among & gather(is_wanted(at, byte), is_wanted(at + 32, byte));
+}
+
 TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
     struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
@@ -88,22 +93,7 @@ TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned cha
     return marked;
 }
 
-TARGET static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
-                              uint64_t *masks)
-{
-    uint64_t marked = 0;
-
-    for (size_t i = 0; i < others->count; i++) {
-        struct wanted byte = wanted(&others->bytes[i]);
-        const unsigned char *from = at + others->bytes[i].offset;
-
-        for (size_t block = 0; block < blocks; block++, from += VERSO__SCAN_BLOCK)
-            masks[block] &= gather(is_wanted(from, byte), is_wanted(from + 32, byte));
-    }
-    for (size_t block = 0; block < blocks; block++)
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    return marked;
-}
+#include "scan/others_loop.h"
 
 /* What a byte of the print is looked up in, by either nibble; in both halves of a vector. */
 struct table {

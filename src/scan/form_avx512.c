@@ -75,22 +75,7 @@ TARGET static uint64_t pair(const struct verso__scan_pair *f, const unsigned cha
     return marked;
 }
 
-TARGET static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks,
-                              uint64_t *masks)
-{
-    uint64_t marked = 0;
-
-    for (size_t i = 0; i < others->count; i++) {
-        struct wanted byte = wanted(&others->bytes[i]);
-        const unsigned char *from = at + others->bytes[i].offset;
-
-        for (size_t block = 0; block < blocks; block++, from += VERSO__SCAN_BLOCK)
-            masks[block] = where(from, byte, masks[block]);
-    }
-    for (size_t block = 0; block < blocks; block++)
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    return marked;
-}
+#include "scan/others_loop.h"
 
 /* What a byte of the print is looked up in, by its low six bits. */
 struct table {

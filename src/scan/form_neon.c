@@ -61,71 +61,80 @@ static inline uint64_t characters_in(const unsigned char *at)
 
 /* ---- Filters ---- */
 
-static inline uint8x16_t is_wanted(const unsigned char *at, struct verso__scan_byte byte)
+/* A byte to compare with, in all bytes of a vector. */
+struct wanted {
+    uint8x16_t want, fold;
+};
+
+static inline struct wanted wanted(const struct verso__scan_byte *byte)
 {
-    return vceqq_u8(vorrq_u8(vld1q_u8(at + byte.offset), vdupq_n_u8(byte.fold)), vdupq_n_u8(byte.want));
+    return (struct wanted){ vdupq_n_u8(byte->want), vdupq_n_u8(byte->fold) };
 }
 
-static inline uint8x16_t pair16(const struct verso__scan_pair *f, const unsigned char *at)
+static inline uint8x16_t is_wanted(const unsigned char *at, struct wanted byte)
 {
-    return vandq_u8(is_wanted(at, f->bytes[0]), is_wanted(at, f->bytes[1]));
+    return vceqq_u8(vorrq_u8(vld1q_u8(at), byte.fold), byte.want);
+}
+
+static inline uint64_t where(const unsigned char *at, struct wanted byte, uint64_t among)
+{
+    return among &
+           gather(is_wanted(at, byte), is_wanted(at + 16, byte), is_wanted(at + 32, byte), is_wanted(at + 48, byte));
 }
 
 static uint64_t pair(const struct verso__scan_pair *f, const unsigned char *at, size_t blocks, uint64_t *masks)
 {
+    struct wanted first = wanted(&f->bytes[0]), second = wanted(&f->bytes[1]);
     uint64_t marked = 0;
 
     for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
+        const unsigned char *a = at + f->bytes[0].offset, *b = at + f->bytes[1].offset;
+        uint8x16_t both[4];
+
         verso__scan_ask_ahead(at);
-        masks[block] = gather(pair16(f, at), pair16(f, at + 16), pair16(f, at + 32), pair16(f, at + 48));
+        for (size_t i = 0; i < 4; i++)
+            both[i] = vandq_u8(is_wanted(a + 16 * i, first), is_wanted(b + 16 * i, second));
+        masks[block] = gather(both[0], both[1], both[2], both[3]);
         marked += (unsigned)__builtin_popcountll(masks[block]);
     }
     return marked;
 }
 
-static inline uint64_t where(const unsigned char *at, struct verso__scan_byte byte)
+#include "scan/others_loop.h"
+
+/* What a byte of the print is looked up in, by either nibble. */
+struct table {
+    uint8x16_t low, high;
+};
+
+static inline struct table table_of(const struct verso__scan_buckets *f, size_t k)
 {
-    return gather(is_wanted(at, byte), is_wanted(at + 16, byte), is_wanted(at + 32, byte), is_wanted(at + 48, byte));
+    return (struct table){ vld1q_u8(f->low[k]), vld1q_u8(f->high[k]) };
 }
 
-static uint64_t others(const struct verso__scan_others *others, const unsigned char *at, size_t blocks, uint64_t *masks)
+static inline uint8x16_t buckets_of(uint8x16_t bytes, struct table table)
 {
-    uint64_t marked = 0;
-
-    for (size_t i = 0; i < others->count; i++) {
-        for (size_t block = 0; block < blocks; block++)
-            masks[block] &= where(at + VERSO__SCAN_BLOCK * block, others->bytes[i]);
-    }
-    for (size_t block = 0; block < blocks; block++)
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    return marked;
+    return vandq_u8(vqtbl1q_u8(table.low, vandq_u8(bytes, vdupq_n_u8(15))),
+                    vqtbl1q_u8(table.high, vshrq_n_u8(bytes, 4)));
 }
 
-static inline uint8x16_t buckets16(const struct verso__scan_buckets *f, const unsigned char *at)
+/* 0xff where a bucket is left. */
+static inline uint8x16_t left16(const unsigned char *at, const struct table *tables, size_t count)
 {
-    uint8x16_t left = vdupq_n_u8(0xff);
+    uint8x16_t left = buckets_of(vld1q_u8(at), tables[0]);
 
-    for (size_t k = 0; k < f->byte_count; k++) {
-        uint8x16_t bytes = vld1q_u8(at + k);
-        uint8x16_t low = vqtbl1q_u8(vld1q_u8(f->low[k]), vandq_u8(bytes, vdupq_n_u8(15)));
-
-        left = vandq_u8(left, vandq_u8(low, vqtbl1q_u8(vld1q_u8(f->high[k]), vshrq_n_u8(bytes, 4))));
-    }
+    for (size_t k = 1; k < count; k++)
+        left = vandq_u8(left, buckets_of(vld1q_u8(at + k), tables[k]));
     return vtstq_u8(left, left);
 }
 
-static uint64_t buckets(const struct verso__scan_buckets *f, const unsigned char *at, size_t blocks, uint64_t *masks)
+static inline uint64_t left_in(const unsigned char *at, const struct table *tables, size_t count)
 {
-    uint64_t marked = 0;
-
-    at += f->offset;
-    for (size_t block = 0; block < blocks; block++, at += VERSO__SCAN_BLOCK) {
-        verso__scan_ask_ahead(at);
-        masks[block] = gather(buckets16(f, at), buckets16(f, at + 16), buckets16(f, at + 32), buckets16(f, at + 48));
-        marked += (unsigned)__builtin_popcountll(masks[block]);
-    }
-    return marked;
+    return gather(left16(at, tables, count), left16(at + 16, tables, count), left16(at + 32, tables, count),
+                  left16(at + 48, tables, count));
 }
+
+#include "scan/buckets_loop.h"
 
 /* Every aarch64 has it. */
 static bool is_supported(void)
