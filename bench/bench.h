@@ -78,10 +78,10 @@ const char *bench_directory(void);
 int bench_command(const char *const *arguments, char *out_text, size_t room_bytes);
 
 /* Ends the bench: @what failed, for the reason in errno. */
-_Noreturn void bench_die(const char *what);
+void bench_die(const char *what) __attribute__((noreturn));
 
 /* Goes on when a call of verso's worked; else ends the bench with what the library has to say. */
-_Noreturn void bench_die_of_verso(void);
+void bench_die_of_verso(void) __attribute__((noreturn));
 static inline void bench_check(int answer)
 {
     if (answer < 0)
