@@ -61,13 +61,20 @@ static const struct option_row options[] = {
 static int check_ways(void)
 {
     const bool in_kernel = method == 1 || method == 2, never = copy_request.options.reflink == VERSO_COPY_REFLINK_NEVER;
+    const bool looks = delta || verify || resume || hash != UNASKED || sparse == 1;
 
-    if (in_kernel && (delta || verify || hash != UNASKED || sparse == 1))
-        return trouble("--method=range and splice show no bytes: not with --delta, --verify, --hash, --sparse=dig");
+    if (in_kernel && looks)
+        return trouble("--method=range and splice show no bytes: not with --delta, --verify, --resume, --hash, "
+                       "--sparse=dig");
+    if (method == 3 && copy_request.options.cache != VERSO_COPY_CACHE_KEEP)
+        return trouble("--method=mapped keeps pages in memory: not with --cache=neutral and drop");
     if (method == 1 && never)
         return trouble("--method=range may share blocks: not with --reflink=never");
     if (copy_request.options.reflink == VERSO_COPY_REFLINK_ALWAYS && (in_place || delta || sparse || method))
         return trouble("--reflink=always copies no bytes: not with --in-place, --delta, --sparse, --method");
+    if (copy_request.options.reflink == VERSO_COPY_REFLINK_ALWAYS && accept_changed && looks)
+        return trouble("--reflink=always with --accept-changed: what is shared would be of another moment than what "
+                       "--verify, --resume and --hash look at");
     return -1;
 }
 

@@ -78,7 +78,10 @@ static void add_rate(struct line *line, uint64_t bytes, uint64_t duration_ns)
     char text[16];
     double seconds = (double)duration_ns / (double)SECOND_NS;
 
-    add(line, " in %.2f s", seconds);
+    if (seconds < 0.1)
+        add(line, " in %.1f ms", seconds * 1000);
+    else
+        add(line, " in %.2f s", seconds);
     if (bytes && duration_ns)
         add(line, ", %s/s", bytes_shown((uint64_t)((double)bytes / seconds), text));
 }
@@ -115,16 +118,17 @@ static void add_row(const char *source, const char *target, const struct verso_c
 
 static void tell_file(const char *source, const char *target, const struct verso_copy_report *report)
 {
-    char *from = name_shown(source), *to = name_shown(target), bytes[16];
+    char *from = name_shown(source), *to = name_shown(target);
     struct line line = { { 0 }, 0 };
 
     add_kinds(&line, report);
+    if (!line.length)
+        add(&line, "empty");
     if (copy_request.explain) {
-        add(&line, "%s%s", line.length ? "; " : "", bytes_shown(report->done_bytes, bytes));
         add_rate(&line, report->done_bytes, report->duration_ns);
         add(&line, "; by %s: %s", WORD(methods, report->method), report->why ? report->why : "");
     }
-    note("%s -> %s: %s", from, to, line.length ? line.text : "empty");
+    note("%s -> %s: %s", from, to, line.text);
     free(from);
     free(to);
 }
@@ -242,15 +246,64 @@ void copy_trouble(const struct copy_directory *directory, const char *source, co
     copy_count(troubles);
 }
 
-void copy_trouble_library(const struct copy_directory *directory, const char *source, const char *target)
+/* What the library advises is for who calls it; here is what can be done on a command line. */
+static const struct advice {
+    int code;
+    const char *step; /* NULL: any other */
+    const char *text;
+} advices[] = {
+    { VERSO_E_CHANGED, NULL, "copy it again when its writer has finished, or keep what was copied (--accept-changed)" },
+    { VERSO_E_TORN, NULL, "it became shorter meanwhile, or its storage fails: copy it again when its writer is done" },
+    { -EACCES, "create", "nothing new may be made beside the target; --in-place makes nothing" },
+    { -EPERM, "create", "nothing new may be made beside the target; --in-place makes nothing" },
+    { -EROFS, NULL, "the target's file system is mounted read-only" },
+    { -EISDIR, "target", "a directory has that name: take it away, or name another target" },
+    { -EISDIR, NULL, "--recursive copies directories" },
+    { -EINVAL, "source", "it is no regular file any more: copy it again" },
+    { -ENOENT, NULL, "check the name, and that its directory is there" },
+    { -ENOSPC, NULL, "free some space on the target's file system" },
+    { -EOPNOTSUPP, "reflink", "blocks cannot be shared here; without --reflink=always they are copied" },
+    { -EXDEV, "reflink", "blocks are shared within one file system only; without --reflink=always they are copied" },
+    { -EINVAL, "reflink", "blocks of these two files cannot be shared; without --reflink=always they are copied" },
+};
+
+static const char *advice_for(const struct verso_error *error)
 {
-    const struct verso_error *error = verso_error_last();
-    char *both = both_shown(directory, source, target), at[48] = "";
+    for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++)
+        if (advices[i].code == error->code && (!advices[i].step || strcmp(advices[i].step, error->step) == 0))
+            return advices[i].text;
+    return error->hint;
+}
+
+/* All that is left of contradictions: nobody could know before the target was looked at. */
+static void tell_special_target(const char *both)
+{
+    trouble("%s: a device, a FIFO or a socket has that name%s", both,
+            copy_request.options.flags & (VERSO_COPY_IN_PLACE | VERSO_COPY_DELTA)
+                ? ", and what is written there cannot be compared (--delta, --verify)"
+                : "; --in-place writes into it");
+}
+
+static void tell_error(const char *both, const struct verso_error *error)
+{
+    const char *advice = advice_for(error);
+    char at[48] = "";
 
     if (error->offset_bytes != VERSO_OFFSET_NONE)
         (void)snprintf(at, sizeof(at), " at byte %llu", (unsigned long long)error->offset_bytes);
     trouble("%s: %s%s: %s (%s)%s%s", both, error->step, at, verso_error_text(error->code),
-            verso_error_name(error->code), *error->hint ? "; " : "", error->hint);
+            verso_error_name(error->code), *advice ? "; " : "", advice);
+}
+
+void copy_trouble_library(const struct copy_directory *directory, const char *source, const char *target)
+{
+    const struct verso_error *error = verso_error_last();
+    char *both = both_shown(directory, source, target);
+
+    if (error->code == VERSO_E_OPTIONS)
+        tell_special_target(both);
+    else
+        tell_error(both, error);
     free(both);
     copy_count(troubles);
 }

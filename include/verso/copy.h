@@ -21,8 +21,8 @@
  *     NOFOLLOW_TARGET.
  *   - Replacing gives the name to a new file: other hard links of the old target keep the old content, and who has it
  *     open goes on reading that. IN_PLACE changes it for all of them.
- *   - A target that is replaced keeps its permissions, and owner and group where that is allowed; where the group can't
- *     be kept, it gets no more than others have. Its access control list and attributes are those of a new file.
+ *   - A target that is replaced keeps its permissions, its access control list and extended attributes, and owner and
+ *     group where that is allowed; where the group can't be kept, it gets no more than others have, and no list.
  *   - In place, a failure or a cancel leaves the target partly copied: report.done_bytes from its start are done.
  *   - Whether the source changed meanwhile is told by its size and times. Stores through a shared map of another
  *     process show there only when the kernel writes them back.

@@ -139,6 +139,13 @@ static bool is_list(const char *name)
     return strcmp(name, ACCESS_LIST) == 0 || strcmp(name, DEFAULT_LIST) == 0;
 }
 
+/* Powers that a program has, and checksums of files: whoever writes into a file loses them. */
+static bool is_of_content(const char *name)
+{
+    return strcmp(name, "security.capability") == 0 || strcmp(name, "security.ima") == 0 ||
+           strcmp(name, "security.evm") == 0;
+}
+
 /* @has_list: the source has an access control list. */
 static int give_extended(struct attributes *copy, bool *has_list)
 {
@@ -152,6 +159,8 @@ static int give_extended(struct attributes *copy, bool *has_list)
     for (const char *name = names; r == 0 && name < names + bytes; name += strlen(name) + 1) {
         if (strcmp(name, ACCESS_LIST) == 0)
             *has_list = true;
+        if ((copy->flags & VERSO__COPY_OF_OLD_CONTENT) && is_of_content(name))
+            continue;
         if (is_list(name) && (copy->flags & VERSO_COPY_MODE))
             r = give_value(copy, name, VERSO_COPY_MODE);
         else if (!is_list(name) && (copy->flags & VERSO_COPY_XATTRS))

@@ -252,6 +252,9 @@ static inline unsigned verso__copy_mode_for_all(unsigned mode)
     return (mode & ~070U) | (mode & 070 & (mode << 3));
 }
 
+/* With the flags for verso__copy_attributes(): @source had other content, so not what is said of that. */
+#define VERSO__COPY_OF_OLD_CONTENT (1U << 31)
+
 /* -errno for what is no mere "not to be had"; that goes into *lost. */
 int verso__copy_attributes(int source, const struct verso__os_file_info *info, int target, unsigned flags,
                            unsigned *lost, const char **out_step);

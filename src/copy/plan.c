@@ -76,10 +76,10 @@ static unsigned choose(struct verso__copy *copy, const char **out_why)
         return VERSO_COPY_METHOD_MAPPED;
     }
     if (copy->options.reflink == VERSO_COPY_REFLINK_NEVER) {
-        *out_why = "blocks of its own were asked for: copy_file_range may share them";
+        *out_why = "blocks of its own were asked for, and copy_file_range may share them";
         return VERSO_COPY_METHOD_MAPPED;
     }
-    *out_why = "copy_file_range: the kernel, or a server, knows the shortest way";
+    *out_why = "the kernel, or a file server, knows the shortest way";
     return VERSO_COPY_METHOD_RANGE;
 }
 

@@ -33,23 +33,50 @@ static int check_source(struct verso__copy *copy)
 }
 
 /*
- * A file that replaces another is let to those who had that one. Its group must be kept for that: another group is
- * other people.
+ * A file that replaces another is let to those who had that one, and has its list and attributes, as if it had been
+ * written into. Its group must be kept for that: another group is other people, so they get no more than all.
  */
-static int keep_permissions(struct verso__copy *copy)
+static int keep_from(struct verso__copy *copy, int old_fd, const char **out_step)
 {
-    const struct verso__os_file_info *old = &copy->target.info;
-    unsigned mode = old->mode & 0777;
-    struct verso__os_file_info now;
-    int r = verso__os_file_info(copy->target.fd, &now);
+    const unsigned attributes = verso__copy_wants(copy, VERSO_COPY_XATTRS) ? 0U : (unsigned)VERSO_COPY_XATTRS;
+    struct verso__os_file_info old, now;
+    unsigned lost = 0; /* is promised where it is allowed only */
+    int r = verso__os_file_info(old_fd, &old);
 
-    if (r == 0 && (now.user != old->user || now.group != old->group) &&
-        verso__os_set_owner(copy->target.fd, old->user, old->group) < 0 && now.group != old->group &&
-        verso__os_set_owner(copy->target.fd, UINT32_MAX, old->group) < 0)
-        mode = verso__copy_mode_for_all(mode);
+    *out_step = "stat";
+    if (r < 0)
+        return r;
+    old.mode &= 0777;
+    r = verso__copy_attributes(old_fd, &old, copy->target.fd, VERSO_COPY_OWNER, &lost, out_step);
     if (r == 0)
-        r = verso__os_set_mode(copy->target.fd, mode);
-    return r < 0 ? verso__copy_fail_target(copy, r, "chmod", VERSO_OFFSET_NONE) : 0;
+        r = verso__os_file_info(copy->target.fd, &now);
+    if (r < 0)
+        return r;
+    if (now.group == old.group)
+        return verso__copy_attributes(old_fd, &old, copy->target.fd,
+                                      VERSO_COPY_MODE | attributes | VERSO__COPY_OF_OLD_CONTENT, &lost, out_step);
+    *out_step = "chmod";
+    r = verso__os_set_mode(copy->target.fd, verso__copy_mode_for_all(old.mode));
+    return r == 0 && attributes ? verso__copy_attributes(old_fd, &old, copy->target.fd,
+                                                         attributes | VERSO__COPY_OF_OLD_CONTENT, &lost, out_step)
+                                : r;
+}
+
+static int keep_what_it_had(struct verso__copy *copy)
+{
+    const struct verso__copy_target *target = &copy->target;
+    const char *step = "open";
+    int old_fd, r = verso__os_open_at(target->directory, target->name, VERSO__OS_OPEN_PLACE | VERSO__OS_OPEN_NOFOLLOW,
+                                      0, &old_fd);
+
+    if (r == 0) {
+        r = keep_from(copy, old_fd, &step);
+        verso__os_close(old_fd);
+    } else if (r == -ENOENT) { /* somebody has just taken it away */
+        step = "chmod";
+        r = verso__os_set_mode(copy->target.fd, verso__copy_mode_for_all(target->info.mode & 0777));
+    }
+    return r < 0 ? verso__copy_fail_target(copy, r, step, VERSO_OFFSET_NONE) : 0;
 }
 
 static int give_attributes(struct verso__copy *copy)
@@ -57,7 +84,7 @@ static int give_attributes(struct verso__copy *copy)
     bool replaces = copy->target.info.kind == VERSO__OS_FILE_REGULAR && !verso__copy_in_place(copy);
     unsigned flags = copy->options.flags & (unsigned)VERSO_COPY_ARCHIVE;
     const char *step;
-    int r = replaces && !verso__copy_wants(copy, VERSO_COPY_MODE) ? keep_permissions(copy) : 0;
+    int r = replaces && !verso__copy_wants(copy, VERSO_COPY_MODE) ? keep_what_it_had(copy) : 0;
 
     if (r < 0 || flags == 0)
         return r;

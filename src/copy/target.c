@@ -171,21 +171,25 @@ static int open_temporary(struct verso__copy *copy)
     return r < 0 ? fail(copy, r, "create") : 0;
 }
 
-/* A target that may be written but not read will do, but for comparing. */
+/* A target that may be written but not read will do, but for comparing; what has no content to keep never does. */
 static int open_in_place(struct verso__copy *copy)
 {
+    const bool compares = verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY);
     struct verso__copy_target *target = &copy->target;
     bool is_file = target->info.kind == VERSO__OS_FILE_REGULAR || target->info.kind == VERSO__OS_FILE_BLOCK ||
                    target->info.kind == 0;
     unsigned how = VERSO__OS_OPEN_WRITE | VERSO__OS_OPEN_NOFOLLOW;
     int r = -EACCES;
 
+    if (!is_file && compares)
+        return verso__copy_fail(copy, VERSO_E_OPTIONS, "target", copy->target.path, VERSO_OFFSET_NONE,
+                                "what is written to a device, a FIFO or a socket can't be read back to be compared");
     if (target->info.kind == 0)
         how |= VERSO__OS_OPEN_CREATE | (verso__copy_wants(copy, VERSO_COPY_NO_REPLACE) ? VERSO__OS_OPEN_EXCLUSIVE : 0U);
     if (is_file)
         r = verso__os_open_at(target->directory, target->name, how | VERSO__OS_OPEN_READ, permissions_of_new(copy),
                               &target->fd);
-    if (r == -EACCES && !verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY))
+    if (r == -EACCES && !compares)
         r = verso__os_open_at(target->directory, target->name, how, permissions_of_new(copy), &target->fd);
     return r < 0 ? fail(copy, r, "open") : 0;
 }

@@ -2,11 +2,14 @@
 mkdir tree
 head -c 10000 /dev/zero >tree/data
 : >tree/empty
-without_rate() { sed -E 's/[0-9.]+ s, [0-9.]+ [KMG]?i?B\/s/TIME/; s/in [0-9.]+ s/TIME/; s/(; by [a-z_]+): .*/\1: WHY/'; }
+without_rate() { sed -E 's/in [0-9.]+ m?s(, [0-9.]+ [KMG]?i?B\/s)?/TIME/; s/(; by [a-z_]+): .*/\1: WHY/'; }
 verso copy --reflink=never --method=read tree/data copy 2>&1 | without_rate
 verso copy -r -j 1 --reflink=never --method=read tree one 2>&1 | without_rate
 verso copy -r -j 1 -v --reflink=never --method=read tree two 2>&1 | sort | without_rate
 verso copy --explain --reflink=never --method=read tree/data three 2>&1 | without_rate
+head -c 100000 /dev/zero >wide
+verso copy --explain wide again 2>&1 | grep -E 'by ([a-z_]+): \1' # the method is named once
+verso copy --explain tree/empty again 2>&1 | without_rate
 verso copy --quiet -v tree/data four
 verso copy --json tree/data five 2>said | python3 -c '
 import json, sys

@@ -111,6 +111,54 @@ static void test_a_default_list_does_not_widen(void **state)
     assert_int_equal(status_of(target).st_mode & 0777, 0640);
 }
 
+/* What stands in the place of a file is for those who had it, and for nobody else; so cp has it, writing into it. */
+static void test_what_is_replaced_keeps_its_own(void **state)
+{
+    const char *source = support_file("source", 10), *target = support_file("target", 20);
+    struct verso_copy_options options = with_flags(VERSO_COPY_XATTRS);
+    char one[256], other[256];
+    ssize_t bytes;
+
+    (void)state;
+    if (!give_list(target))
+        skip_because("no access control lists on the test's file system");
+    assert_int_equal(chmod(source, 0666), 0);
+    assert_int_equal(setxattr(target, "user.target", "1", 1, 0), 0);
+    assert_int_equal(setxattr(source, "user.source", "1", 1, 0), 0);
+    bytes = getxattr(target, "system.posix_acl_access", one, sizeof(one));
+    assert_int_equal(status_of(target).st_mode & 0777, 0640); /* the group has none, the list's mask is read */
+    (void)copied(source, target, NULL);
+    assert_int_equal(getxattr(target, "system.posix_acl_access", other, sizeof(other)), bytes);
+    assert_memory_equal(one, other, (size_t)bytes);
+    assert_int_equal(status_of(target).st_mode & 0777, 0640);
+    assert_int_equal(getxattr(target, "user.target", other, sizeof(other)), 1);
+    assert_int_equal(getxattr(target, "user.source", other, sizeof(other)), -1);
+    (void)copied(source, target, &options); /* then they are the source's */
+    assert_int_equal(getxattr(target, "user.target", other, sizeof(other)), -1);
+    assert_int_equal(getxattr(target, "user.source", other, sizeof(other)), 1);
+    assert_int_equal(getxattr(target, "system.posix_acl_access", other, sizeof(other)), bytes);
+}
+
+/* Powers were given to what was in it. */
+static void test_powers_are_not_kept(void **state)
+{
+    static const unsigned char powers[20] = {
+        1, 0, 0, 2, 0, 4
+    }; /* cap_net_bind_service, permitted (capabilities(7)) */
+    const char *source = support_file("source", 10), *target = support_file("target", 20);
+    char value[64];
+
+    (void)state;
+    if (setxattr(target, "security.capability", powers, sizeof(powers), 0) < 0)
+        skip_because("only root gives a file capabilities, where the file system has them");
+    (void)copied(source, target, NULL);
+    assert_int_equal(getxattr(target, "security.capability", value, sizeof(value)), -1);
+    assert_int_equal(setxattr(target, "security.capability", powers, sizeof(powers), 0), 0);
+    assert_int_equal(chmod(target, 06755), 0);
+    (void)copied(source, target, NULL);
+    assert_int_equal(status_of(target).st_mode & 07777, 0755);
+}
+
 static void test_owner(void **state)
 {
     const char *source = support_file("source", 10), *target = support_path("target");
@@ -176,6 +224,8 @@ int main(void)
         fresh_test(test_times_before_1970),
         fresh_test(test_an_access_control_list),
         fresh_test(test_a_default_list_does_not_widen),
+        fresh_test(test_what_is_replaced_keeps_its_own),
+        fresh_test(test_powers_are_not_kept),
         fresh_test(test_owner),
         fresh_test(test_of_directories_and_links),
     };

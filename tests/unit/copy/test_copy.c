@@ -258,13 +258,16 @@ static void test_directories_and_missing_names(void **state)
 static void test_a_device_is_not_replaced(void **state)
 {
     const char *source = support_file("source", 100000), *fifo = support_path("fifo");
-    struct verso_copy_options options = with_flags(VERSO_COPY_IN_PLACE);
+    struct verso_copy_options options = with_flags(VERSO_COPY_IN_PLACE), delta = with_flags(VERSO_COPY_DELTA),
+                              verified = with_flags(VERSO_COPY_IN_PLACE | VERSO_COPY_VERIFY);
     struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
 
     (void)state;
     assert_int_equal(mkfifo(fifo, 0600), 0);
     assert_fails(verso_copy_file(source, fifo, NULL, NULL), VERSO_E_OPTIONS);
     assert_fails(verso_copy_file(source, "/dev/null", NULL, NULL), VERSO_E_OPTIONS);
+    assert_fails(verso_copy_file(source, "/dev/null", &delta, NULL), VERSO_E_OPTIONS);
+    assert_fails(verso_copy_file(source, "/dev/null", &verified, NULL), VERSO_E_OPTIONS);
     assert_ok(verso_copy_file(source, "/dev/null", &options, &report));
     assert_true(report.done_bytes == 100000);
     options.flags = VERSO_COPY_REGULAR;
