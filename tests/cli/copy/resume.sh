@@ -1,25 +1,41 @@
 # Killed at any moment, the same command goes on, and the copy is the same; nobody meets half a file meanwhile.
+# VERSO_TEST_ROUNDS=200: a long night of it.
 # shellcheck source=/dev/null
 . "$SOURCE/tests/cli/copy/common.bash"
+rounds=${VERSO_TEST_ROUNDS:-6}
 mkdir tree
-head -c 40000000 /dev/urandom >tree/large
+head -c 20000000 /dev/urandom >tree/large
 for i in {1..50}; do head -c 20000 /dev/urandom >"tree/$i"; done
-rounds=0 whole=0
-for delay in 0.002 0.005 0.01 0.015 0.02 0.03 0.04 0.06; do
-    verso copy --quiet --archive --resume --reflink=never -T tree copy &
-    copier=$!
-    sleep $delay
-    kill -KILL $copier
-    wait $copier 2>/dev/null
-    ((++rounds))
-    bad=0
+copy() { exec verso copy --quiet --archive --resume --reflink=never -T tree copy; }
+began=${EPOCHREALTIME/./}
+(copy); echo "exit $?"
+whole_us=$((${EPOCHREALTIME/./} - began))
+
+# killed: at a random moment of the time that a copy takes, whether or not it has ended by then
+killed() {
+    local delay_us=$((RANDOM * whole_us / 32768))
+    (copy) &
+    sleep "$((delay_us / 1000000)).$(printf %06d $((delay_us % 1000000)))"
+    kill -KILL $!
+    wait $! 2>/dev/null || ((++deaths))
+}
+
+# every name in the copy is one of the source, and all of it is there
+is_whole() {
+    local file
     for file in copy/*; do
-        [[ -f $file ]] || continue
-        cmp -s "$file" "tree/${file#copy/}" || bad=1
+        [[ ! -f $file ]] || cmp -s "$file" "tree/${file#copy/}" || return 1
     done
-    ((bad)) || ((++whole))
+}
+
+deaths=0 torn=0 different=0
+for ((round = 0; round < rounds; ++round)); do
+    rm -rf copy
+    for ((kill = 0; kill <= round % 3; ++kill)); do
+        killed
+        is_whole || ((++torn))
+    done
+    (copy) && [[ $(same tree copy) == same && -z $(leftovers copy) ]] || ((++different))
 done 2>/dev/null
-echo "$rounds rounds, $whole times all that had its name was whole"
-verso copy --quiet --archive --resume -T tree copy; echo "exit $?"
-leftovers copy
-diff -r tree copy >/dev/null && echo same
+((deaths)) || echo "nothing was interrupted"
+echo "torn $torn, different $different"
