@@ -47,7 +47,10 @@ END
 mkdir into
 mkfifo endless
 head -c 1000000 /dev/urandom >file
-numbers() { sed -E 's/\([0-9]+ percent\)/(N percent)/; s/[0-9]+:[0-9]{2} left/N:NN left/; s/[0-9.]+ [KMG]?i?B\/s/N B\/s/; s/N [KMG]?i?B/N B/g'; }
+numbers() {
+    sed -E 's/\([0-9]+ percent\)/(N percent)/; s/[0-9]+:[0-9]{2} left/N:NN left/' |
+        sed -E 's/[0-9.]+ [KMG]?i?B\/s/N B\/s/; s/N [KMG]?i?B/N B/g'
+}
 python3 on-a-terminal.py 100 end verso copy --jobs=1 endless file into | numbers
 cmp file into/file && stat -c %s into/endless
 python3 on-a-terminal.py 30 end verso copy --jobs=1 endless file into | numbers

@@ -130,6 +130,20 @@ static void test_what_is_not_ours_stays(void **state)
     }
 }
 
+/* Somebody copies what was left, to save it. */
+static void test_the_source_stays(void **state)
+{
+    const char *source = support_file(".target.verso-copy", BYTES), *target = support_file("target", OLD_BYTES);
+
+    (void)state;
+    for (unsigned way = 0; way < 2; way++) {
+        struct verso_copy_options options = with_flags(ways[way]);
+
+        (void)copied(source, target, &options); /* compares them */
+        assert_int_equal(name_count(), 2);
+    }
+}
+
 static void test_what_is_another_user_s_stays(void **state)
 {
     (void)state;
@@ -256,6 +270,7 @@ int main(void)
         fresh_test(test_what_a_killed_one_left_goes_with_the_next),
         fresh_test(test_what_is_in_work_stays),
         fresh_test(test_what_is_not_ours_stays),
+        fresh_test(test_the_source_stays),
         fresh_test(test_what_is_another_user_s_stays),
         fresh_test(test_two_at_once),
         fresh_test(test_permissions_are_those_of_a_new_file),
