@@ -2,7 +2,7 @@
 /* guard - blocks that fault behind their end, and after their release. */
 #include "arenas.h"
 
-#include "../map/child.h"
+#include "child.h"
 
 #define MADV_GUARD_INSTALL_HERE 102
 

@@ -89,7 +89,7 @@ static int close_as_child(void *arg)
     struct verso_code *code = arg;
     const void *block = NULL;
 
-    CHECK(verso_code_alloc(code, 1, &block) == -EPERM);
+    child_assert(verso_code_alloc(code, 1, &block) == -EPERM);
     verso_code_close(code);
     return 0;
 }

@@ -200,31 +200,31 @@ static int try_as_child(void *arg)
     void *write = NULL;
     struct verso_code *own;
 
-    CHECK(machine_call(family->block) == 1);
-    CHECK(look().writable == 0);
-    CHECK(verso_code_alloc(family->code, 1, &block) == -EPERM && verso_error_last()->code == -EPERM);
-    CHECK(verso_code_add(family->code, "x", 1, &block) == -EPERM);
-    CHECK(verso_code_begin(family->code, family->block, &write) == -EPERM);
-    CHECK(verso_code_end(family->code, family->block) == -EPERM);
-    CHECK(verso_code_shrink(family->code, family->block, 1) == -EPERM);
-    CHECK(verso_code_name(family->code, family->block, "x") == -EPERM);
-    CHECK(verso_code_free(family->code, family->block) == -EPERM);
-    CHECK(verso_code_info(family->code, &info) == -EPERM);
-    CHECK(!block && !write);
+    child_assert(machine_call(family->block) == 1);
+    child_assert(look().writable == 0);
+    child_assert(verso_code_alloc(family->code, 1, &block) == -EPERM && verso_error_last()->code == -EPERM);
+    child_assert(verso_code_add(family->code, "x", 1, &block) == -EPERM);
+    child_assert(verso_code_begin(family->code, family->block, &write) == -EPERM);
+    child_assert(verso_code_end(family->code, family->block) == -EPERM);
+    child_assert(verso_code_shrink(family->code, family->block, 1) == -EPERM);
+    child_assert(verso_code_name(family->code, family->block, "x") == -EPERM);
+    child_assert(verso_code_free(family->code, family->block) == -EPERM);
+    child_assert(verso_code_info(family->code, &info) == -EPERM);
+    child_assert(!block && !write);
     if (family->mode == VERSO_CODE_DUAL) { /* where the parent has its view for writing, the child may have anything */
         write = mmap(family->write, verso_page_bytes(), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-        CHECK(write == family->write);
+        child_assert(write == family->write);
         *(char *)write = 'x';
     }
     own = named_pool(VERSO_CODE_DUAL, 0, 0);
-    CHECK(own);
+    child_assert(own);
     block = block_of(own, 2);
-    CHECK(machine_call(block) == 2);
+    child_assert(machine_call(block) == 2);
     verso_code_close(family->code); /* and takes nothing away that is not its own */
-    CHECK(machine_call(block) == 2);
-    CHECK(!write || *(char *)write == 'x');
-    CHECK(verso_code_free(own, block) == 0);
+    child_assert(machine_call(block) == 2);
+    child_assert(!write || *(char *)write == 'x');
+    child_assert(verso_code_free(own, block) == 0);
     verso_code_close(own);
     return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef VERSO_TESTS_WX_H
 #define VERSO_TESTS_WX_H
 
+#include "child.h"
 #include "machine.h"
 
 #include "os/os.h"
@@ -72,13 +73,5 @@ static inline int begin_looking(void **state)
 }
 
 #define assert_no_both() assert_int_equal(look().both, both_before)
-
-/* ---- Children: each ends by _exit with the number of the check that failed, or by the signal it asked for ---- */
-
-#define CHECK(condition)               \
-    do {                               \
-        if (!(condition))              \
-            return __LINE__ % 200 + 1; \
-    } while (0)
 
 #endif

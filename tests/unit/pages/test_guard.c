@@ -2,7 +2,7 @@
 /* guard - pages that fault, by markers and by mappings, and the pages beside them that don't. */
 #include "spans.h"
 
-#include "../map/child.h"
+#include "child.h"
 
 #include <sys/mman.h>
 

@@ -2,10 +2,10 @@
 /* huge - the ladder says what it gave, and why no more; and nodes. */
 #include "spans.h"
 
-#include "../map/child.h"
-#include "../map/mapping.h"
-#include "../map/pool.h"
+#include "child.h"
 #include "huge/huge.h"
+#include "mapping.h"
+#include "pool.h"
 
 #include <sys/mman.h>
 

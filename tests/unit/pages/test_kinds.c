@@ -2,7 +2,7 @@
 /* kinds - what each kind of memory promises: to children, to the kernel's memory, to core dumps. */
 #include "spans.h"
 
-#include "../map/mapping.h"
+#include "mapping.h"
 #include "pages/pages.h"
 
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* limits - no memory, no addresses, no mappings: an answer that says which, and everything as before. */
 #include "spans.h"
 
-#include "../map/child.h"
+#include "child.h"
 #include "os/os.h"
 
 #include <fcntl.h>

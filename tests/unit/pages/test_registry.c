@@ -2,7 +2,7 @@
 /* registry - which span holds an address, asked as a signal handler would; and many threads at once. */
 #include "spans.h"
 
-#include "../map/child.h"
+#include "child.h"
 #include "pages/pages.h"
 
 #include <pthread.h>

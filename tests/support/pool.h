@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.h - the machine's pool of huge pages, for tests that fill it: one at a time, and given back. After support.h. */
+/* pool.h - the machine's pool of huge pages, for tests that fill it: one at a time, and given back. */
 #ifndef VERSO_TESTS_POOL_H
 #define VERSO_TESTS_POOL_H
 
 #include "os/os.h"
+#include "support.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

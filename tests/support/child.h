@@ -5,10 +5,13 @@
 #ifndef VERSO_TESTS_CHILD_H
 #define VERSO_TESTS_CHILD_H
 
+#include "support.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 /* A seccomp filter in the kernel's place: from here on system call @number answers -@error when its argument @index
  * (from 0) lies within [least, most]. False: no such filter can be had. */
@@ -39,13 +42,16 @@ static inline bool old_kernel_without(long number, unsigned index, unsigned leas
         }                                                                   \
     } while (0)
 
-/* Runs it, and fails or skips the test as it answers. */
-#define assert_child_ok(function, arg)                                           \
+/* Runs it, and fails the test, or skips it for @lack, as it answers. */
+#define assert_child_does(function, arg, lack)                                   \
     do {                                                                         \
         int child_status = support_child((function), (arg));                     \
         if (WIFEXITED(child_status) && WEXITSTATUS(child_status) == CHILD_SKIPS) \
-            skip_because("no seccomp filter can be had");                        \
+            skip_because(lack);                                                  \
         assert_int_equal(child_status, 0);                                       \
     } while (0)
+
+/* The same where old_kernel_without() is all that may be missing. */
+#define assert_child_ok(function, arg) assert_child_does(function, arg, "no seccomp filter can be had")
 
 #endif
