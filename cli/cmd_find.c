@@ -131,8 +131,9 @@ struct search {
     struct scan_file *file;
     struct find_lines lines;
     char *prefix;
-    uint64_t matches;   /* taken one by one */
-    uint64_t base;      /* offset of the memory that is scanned */
+    uint64_t matches; /* taken one by one */
+    uint64_t base;    /* offset of the memory that is scanned */
+    uint64_t base_lines;
     uint64_t accept_to; /* places from here on belong to the next stretch of memory */
 };
 
@@ -153,19 +154,22 @@ static void print_offset(struct search *search, uint64_t offset_bytes, size_t ne
 }
 
 /* From one thread of the scan at a time. */
-static int on_match(const struct verso_scan_match *match, void *arg)
+static int on_match(const struct verso_scan_match *found, void *arg)
 {
     struct search *search = arg;
-    uint64_t offset_bytes = search->base + match->offset_bytes;
+    struct verso_scan_match match = *found;
 
-    if (!search->file || offset_bytes >= search->accept_to)
+    match.offset_bytes += search->base;
+    match.content_offset_bytes += search->base;
+    match.lines += search->base_lines;
+    if (!search->file || match.offset_bytes >= search->accept_to)
         return 0; /* no file: --explain measures how fast memory is passed */
     search->matches++;
     if (common.quiet || names_only)
         return 1;
     if (offsets)
-        print_offset(search, offset_bytes, match->needle);
-    else if (!find_lines_print(&search->lines, offset_bytes))
+        print_offset(search, match.offset_bytes, match.needle);
+    else if (!find_lines_print(&search->lines, &match))
         return 1;
     return scan_is_stopped();
 }
@@ -174,11 +178,19 @@ static int prepare(struct verso_scan *scan, void *state)
 {
     struct search *search = state;
     bool only_counts = !common.quiet && !names_only && (count_lines || count_matches);
-    unsigned flags = (ignore_case ? VERSO_SCAN_FOLD_CASE : 0) | (count_lines ? VERSO_SCAN_COUNT_LINES : 0);
+    unsigned flags = ignore_case ? VERSO_SCAN_FOLD_CASE : 0;
+    int r = 0;
 
+    if (count_lines || (wants_lines() && !common.json)) /* which tells of all places */
+        flags |= VERSO_SCAN_ONLY_LINES;
+    if (wants_lines())
+        flags |= VERSO_SCAN_WITH_CONTENT;
+    if (wants_lines() && numbers)
+        r = verso_scan_want_counts(scan, VERSO_SCAN_LINES);
     search->accept_to = UINT64_MAX;
-    return verso_scan_want_needles(scan, patterns.needles, patterns.count, flags, only_counts ? NULL : on_match,
-                                   search);
+    return r < 0 ? r
+                 : verso_scan_want_needles(scan, patterns.needles, patterns.count, flags, only_counts ? NULL : on_match,
+                                           search);
 }
 
 static void clear(void *state)
@@ -204,13 +216,17 @@ static size_t whole_lines(const char *data, size_t bytes, size_t left)
 /* Finds in [data, data + bytes) what begins before @cut. */
 static int search_memory(struct verso_scan *scan, struct search *search, const char *data, size_t bytes, size_t cut)
 {
+    struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
     int r;
 
     search->accept_to = search->base + cut;
     find_lines_memory(&search->lines, data, search->base, bytes);
     r = verso_scan_memory(scan, data, bytes);
+    if (r == 0)
+        r = verso_scan_result(scan, &result);
     search->base += cut;
-    (void)find_lines_number(&search->lines, search->base); /* memory does not fail */
+    if (numbers)
+        search->base_lines += result.lines - (cut < bytes ? patterns.newlines_max : 0);
     scan_print_now(search->file);
     (void)fflush(stdout); /* somebody may wait for these lines; the stream remembers failures */
     return r;
@@ -294,7 +310,7 @@ static void begin(struct search *search, struct scan_file *file)
         free(shown);
     }
     search->file = file;
-    search->matches = search->base = 0;
+    search->matches = search->base = search->base_lines = 0;
     search->accept_to = UINT64_MAX;
     search->lines.prefix = search->prefix;
     search->lines.numbers = numbers;

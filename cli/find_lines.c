@@ -2,11 +2,12 @@
 /*
  * find_lines - from a place to its line.
  *
- * The scan that finds places keeps no content, and may be elsewhere already. So lines are read a second time, from the
- * page cache, in blocks that move forward with the places: rare ones cost a short read each, frequent ones share it.
+ * Places come with the content around them, in pieces, and nearly all lines lie in one. The others are completed from
+ * the file, which is read again around the border of the pieces:
  *
- *     file   |........line end|......the line......|...x....
- *             printed_bytes ^  ^ block     ^ place
+ *     file      |........line end|......the line......|...x....
+ *     content   ----------- piece -------|------- piece ------------
+ *                printed_bytes ^            ^ place
  */
 #include "find_lines.h"
 
@@ -16,23 +17,20 @@
 #include <unistd.h>
 
 #define BLOCK_BYTES ((size_t)256 << 10)
-#define SHORT_BYTES ((size_t)2 << 10)  /* less is counted before a scan has begun */
-#define BACK_BYTES ((uint64_t)4 << 10) /* where a line is likely to have begun */
+#define LINE_BYTES ((size_t)4 << 10) /* most lines are shorter */
 
 void find_lines_begin(struct find_lines *lines, struct scan_file *file, int fd, uint64_t end_bytes)
 {
     lines->file = file;
     lines->fd = fd;
     lines->end_bytes = end_bytes;
-    lines->block_bytes = 0;
-    lines->printed_bytes = lines->numbered_bytes = lines->number = lines->count = 0;
+    lines->content.bytes = lines->more.bytes = 0;
+    lines->printed_bytes = lines->count = 0;
 }
 
 void find_lines_memory(struct find_lines *lines, const char *memory, uint64_t offset_bytes, size_t bytes)
 {
-    lines->block = memory;
-    lines->block_offset = offset_bytes;
-    lines->block_bytes = bytes;
+    lines->more = (struct find_block){ memory, offset_bytes, bytes };
     lines->end_bytes = offset_bytes + bytes;
     if (lines->printed_bytes < offset_bytes)
         lines->printed_bytes = offset_bytes; /* no line reaches back over it */
@@ -40,7 +38,6 @@ void find_lines_memory(struct find_lines *lines, const char *memory, uint64_t of
 
 void find_lines_clear(struct find_lines *lines)
 {
-    verso_scan_close(lines->counter);
     free(lines->own_block);
     free(lines->gathered);
 }
@@ -58,40 +55,33 @@ static bool fail(struct find_lines *lines, uint64_t offset_bytes, const char *wh
     return false;
 }
 
-/* Makes the block begin at @offset_bytes. */
-static bool load(struct find_lines *lines, uint64_t offset_bytes)
+/* Reads up to @bytes from @offset_bytes on. */
+static bool load(struct find_lines *lines, uint64_t offset_bytes, size_t bytes)
 {
     ssize_t got;
 
     if (!lines->own_block)
         lines->own_block = allocate(NULL, BLOCK_BYTES, 1);
     do
-        got = pread(lines->fd, lines->own_block, BLOCK_BYTES, (off_t)offset_bytes);
+        got = pread(lines->fd, lines->own_block, bytes, (off_t)offset_bytes);
     while (got < 0 && errno == EINTR && !scan_is_stopped());
     if (got <= 0)
         return fail(lines, offset_bytes, got < 0 ? strerrordesc_np(errno) : "the file was cut short");
-    lines->block = lines->own_block;
-    lines->block_offset = offset_bytes;
-    lines->block_bytes = (size_t)got;
+    lines->more = (struct find_block){ lines->own_block, offset_bytes, (size_t)got };
     return true;
 }
 
-static bool holds(const struct find_lines *lines, uint64_t offset_bytes)
+static bool holds(const struct find_block *block, uint64_t offset_bytes)
 {
-    return offset_bytes >= lines->block_offset && offset_bytes - lines->block_offset < lines->block_bytes;
+    return offset_bytes >= block->offset_bytes && offset_bytes - block->offset_bytes < block->bytes;
 }
 
-/* What of [from, to) lies together at @out_data: at least one byte, or 0 when it can't be read. */
-static size_t stretch(struct find_lines *lines, uint64_t from, uint64_t to, const char **out_data)
+/* What holds a byte; NULL: nothing does. */
+static const struct find_block *block_of(const struct find_lines *lines, uint64_t offset_bytes)
 {
-    size_t at, bytes;
-
-    if (!holds(lines, from) && !load(lines, from))
-        return 0;
-    at = (size_t)(from - lines->block_offset);
-    bytes = lines->block_bytes - at;
-    *out_data = lines->block + at;
-    return to - from < bytes ? (size_t)(to - from) : bytes;
+    if (holds(&lines->content, offset_bytes))
+        return &lines->content;
+    return holds(&lines->more, offset_bytes) ? &lines->more : NULL;
 }
 
 /* ---- Lines ---- */
@@ -101,69 +91,26 @@ static bool find_start(struct find_lines *lines, uint64_t offset_bytes, uint64_t
 {
     uint64_t floor = lines->printed_bytes, at = offset_bytes;
 
-    while (at > floor) {
-        const char *data, *newline;
+    for (size_t back = LINE_BYTES; at > floor; back = back < BLOCK_BYTES ? 2 * back : back) {
+        const struct find_block *block = block_of(lines, at - 1);
+        const char *newline;
         uint64_t low;
 
-        if (!holds(lines, at - 1) && !load(lines, at - floor > BACK_BYTES ? at - BACK_BYTES : floor))
+        if (!block &&
+            !load(lines, at - floor > back ? at - back : floor, at - floor > back ? back : (size_t)(at - floor)))
             return false;
-        if (!holds(lines, at - 1))
+        block = block_of(lines, at - 1);
+        if (!block)
             return fail(lines, at, "the file was cut short");
-        low = lines->block_offset > floor ? lines->block_offset : floor;
-        data = lines->block + (low - lines->block_offset);
-        newline = memrchr(data, '\n', (size_t)(at - low));
-        at = low;
+        low = block->offset_bytes > floor ? block->offset_bytes : floor;
+        newline = memrchr(block->data + (low - block->offset_bytes), '\n', (size_t)(at - low));
         if (newline) {
-            *out_start = low + (uint64_t)(newline - data) + 1;
+            *out_start = block->offset_bytes + (uint64_t)(newline - block->data) + 1;
             return true;
         }
+        at = low;
     }
     *out_start = floor;
-    return true;
-}
-
-static int open_counter(struct find_lines *lines)
-{
-    struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
-    int r;
-
-    options.thread_count = 1; /* a block is soon done */
-    r = verso_scan_open(&options, &lines->counter);
-    return r < 0 ? r : verso_scan_want_counts(lines->counter, VERSO_SCAN_LINES);
-}
-
-static bool add_newlines(struct find_lines *lines, const char *data, size_t bytes)
-{
-    struct verso_scan_result result = VERSO_SCAN_RESULT_INIT;
-    int r;
-
-    if (bytes < SHORT_BYTES) {
-        for (size_t i = 0; i < bytes; i++)
-            lines->number += data[i] == '\n';
-        return true;
-    }
-    r = lines->counter ? 0 : open_counter(lines);
-    if (r == 0)
-        r = verso_scan_memory(lines->counter, data, bytes);
-    if (r == 0)
-        r = verso_scan_result(lines->counter, &result);
-    if (r < 0)
-        scan_trouble_error(lines->file, r);
-    lines->number += result.lines;
-    return r == 0;
-}
-
-bool find_lines_number(struct find_lines *lines, uint64_t start)
-{
-    const char *data;
-    size_t bytes;
-
-    while (lines->numbers && lines->numbered_bytes < start) {
-        bytes = stretch(lines, lines->numbered_bytes, start, &data);
-        if (bytes == 0 || !add_newlines(lines, data, bytes))
-            return false;
-        lines->numbered_bytes += bytes;
-    }
     return true;
 }
 
@@ -207,14 +154,14 @@ static void set_text(json_t *object, const char *data, size_t bytes)
     json_object_set_new(object, "text", text);
 }
 
-static void print_json(struct find_lines *lines, uint64_t start, size_t bytes)
+static void print_json(struct find_lines *lines, uint64_t number, uint64_t start)
 {
     json_t *object = json_object();
 
     if (lines->numbers)
-        json_object_set_new(object, "line", json_integer((json_int_t)lines->number + 1));
+        json_object_set_new(object, "line", json_integer((json_int_t)number));
     json_object_set_new(object, "offset_bytes", json_integer((json_int_t)start));
-    set_text(object, lines->gathered, bytes);
+    set_text(object, lines->gathered, lines->gathered_bytes);
     if (lines->count > 1)
         scan_print(lines->file, ",", 1);
     scan_print_json(lines->file, object);
@@ -223,42 +170,74 @@ static void print_json(struct find_lines *lines, uint64_t start, size_t bytes)
 /* From @start to the newline. */
 static bool print_line(struct find_lines *lines, uint64_t start)
 {
-    const char *data, *newline = NULL;
+    const char *newline = NULL;
     uint64_t at = start;
-    size_t bytes;
 
-    while (!newline && at < lines->end_bytes) {
-        bytes = stretch(lines, at, lines->end_bytes, &data);
-        if (bytes == 0)
-            return false;
+    for (size_t ahead = LINE_BYTES; !newline && at < lines->end_bytes;) {
+        const struct find_block *block = block_of(lines, at);
+        const char *data;
+        size_t bytes;
+
+        if (!block) {
+            if (!load(lines, at, ahead))
+                return false;
+            ahead = ahead < BLOCK_BYTES ? 2 * ahead : ahead;
+            continue;
+        }
+        data = block->data + (at - block->offset_bytes);
+        bytes = block->bytes - (size_t)(at - block->offset_bytes);
+        if (bytes > lines->end_bytes - at)
+            bytes = (size_t)(lines->end_bytes - at);
         newline = memchr(data, '\n', bytes);
         if (newline)
             bytes = (size_t)(newline - data) + 1;
         print_stretch(lines, data, bytes, (size_t)(at - start));
         at += bytes;
     }
-    if (common.json)
-        print_json(lines, start, (size_t)(at - start) - (newline ? 1 : 0));
-    else if (!newline)
+    if (!common.json && !newline)
         scan_print(lines->file, "\n", 1);
     lines->printed_bytes = at;
+    lines->gathered_bytes = (size_t)(at - start) - (newline ? 1 : 0);
     return true;
 }
 
-bool find_lines_print(struct find_lines *lines, uint64_t offset_bytes)
+static void print_number(struct find_lines *lines, uint64_t number)
+{
+    char digits[24], *at = digits + sizeof(digits);
+
+    *--at = ':';
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    scan_print(lines->file, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static bool print_found(struct find_lines *lines, uint64_t start, uint64_t number)
+{
+    lines->count++;
+    if (common.json) {
+        if (!print_line(lines, start))
+            return false;
+        print_json(lines, number, start);
+        return true;
+    }
+    if (*lines->prefix)
+        scan_print(lines->file, lines->prefix, strlen(lines->prefix));
+    if (lines->numbers)
+        print_number(lines, number);
+    return print_line(lines, start);
+}
+
+bool find_lines_print(struct find_lines *lines, const struct verso_scan_match *match)
 {
     uint64_t start;
+    bool printed;
 
-    if (offset_bytes < lines->printed_bytes)
+    if (match->offset_bytes < lines->printed_bytes)
         return true;
-    if (!find_start(lines, offset_bytes, &start) || !find_lines_number(lines, start))
-        return false;
-    lines->count++;
-    if (!common.json) {
-        if (*lines->prefix)
-            scan_print(lines->file, lines->prefix, strlen(lines->prefix));
-        if (lines->numbers)
-            scan_printf(lines->file, "%llu:", (unsigned long long)lines->number + 1);
-    }
-    return print_line(lines, start);
+    lines->content =
+        (struct find_block){ (const char *)match->content, match->content_offset_bytes, match->content_bytes };
+    printed = find_start(lines, match->offset_bytes, &start) && print_found(lines, start, match->lines + 1);
+    lines->content.bytes = 0; /* it leaves */
+    return printed;
 }

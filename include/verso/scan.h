@@ -130,13 +130,21 @@ struct verso_scan_needle {
 enum verso_scan_needle_flags {
     VERSO_SCAN_FOLD_CASE = 1 << 0,   /* a to z match A to Z, and the other way round */
     VERSO_SCAN_COUNT_LINES = 1 << 1, /* also: how many lines hold at least one needle; one with a newline is in none */
-    VERSO_SCAN_ONLY_LINES = 1 << 2,  /* only that: places are neither told nor counted, which is faster */
+    VERSO_SCAN_ONLY_LINES = 1 << 2, /* only that: places are not counted, and @each may be told of a line's first alone,
+                                         which is faster */
+    VERSO_SCAN_WITH_CONTENT = 1 << 3, /* matches come with what is around them; the content is read, not mapped */
 };
 
 /* A place where a needle begins. */
 struct verso_scan_match {
     uint64_t offset_bytes;
     size_t needle; /* its index */
+    /* VERSO_SCAN_WITH_CONTENT: what is in memory around the place, for the time of the call. Places that were sure
+     * only when the run ended come without (0 bytes). */
+    const unsigned char *content;
+    size_t content_bytes;
+    uint64_t content_offset_bytes;
+    uint64_t lines; /* newlines before the place, where VERSO_SCAN_LINES are wanted as well */
 };
 
 /* Takes matches in the order of their offsets (then of their needles), from one thread at a time; anything but 0 ends
@@ -151,7 +159,7 @@ typedef int verso_scan_match_function(const struct verso_scan_match *match, void
  *
  * Can be asked for once. A place counts when the needle lies in what was passed as a whole.
  *
- * Errors:  VERSO_E_OPTIONS (no needles, too many, an empty or too long one, unknown flags; ONLY_LINES with @each);
+ * Errors:  VERSO_E_OPTIONS (no needles, too many, an empty or too long one, unknown flags; WITH_CONTENT without @each);
  *          -EEXIST (asked before); -ENOMEM; -EBUSY.
  * Threads: as the scan; @each runs on threads of the scan, one at a time.
  */

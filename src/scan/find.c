@@ -19,6 +19,8 @@
 #define WORD sizeof(uint64_t)
 /* Comparing one byte at all places of a chunk costs as much as looking at this many marks (measured). */
 #define MARKS_PER_OTHER 8U
+/* From so many marks in 64 bytes on, several are likely to be in one line. */
+#define MARKS_OF_DENSE 2U
 
 struct hunt {
     const struct verso__scan_finder *finder;
@@ -30,6 +32,7 @@ struct hunt {
     uint64_t matches;  /* not yet in found */
     size_t last_match; /* of one needle, when matched */
     bool matched;
+    size_t line_end; /* only lines: a match is known of the line that ends here; places before it are passed over */
     bool past_first_line;
     bool line_matched; /* the line that is open holds a match */
     bool stopped;
@@ -94,7 +97,7 @@ static bool take(struct hunt *hunt, size_t place, size_t needle)
     struct verso__scan_found *found = hunt->found;
 
     count_matches(hunt, needle, 1);
-    if (found->each && !found->only_lines && !found->each(place, needle, found->arg))
+    if (found->each && !found->each(place, needle, found->arg))
         hunt->stopped = true;
     return !hunt->finder->needles[needle].has_newline;
 }
@@ -200,15 +203,31 @@ static size_t list_marks(const struct verso__scan_finder *finder, const unsigned
     return count;
 }
 
+/* Its newline is looked for once, where the other marks in the line would cost more. */
+static void pass_over_line(struct hunt *hunt, size_t place)
+{
+    const unsigned char *newline = memchr(hunt->data + place, '\n', hunt->bytes - place);
+
+    hunt->line_end = newline ? (size_t)(newline - hunt->data) : hunt->bytes;
+}
+
 /* Marks remain where a line holds a match. */
 static void look_at_marks(struct hunt *hunt, const unsigned char *at, size_t place, size_t blocks, uint64_t *masks)
 {
     uint16_t list[CHUNK];
     size_t count = list_marks(hunt->finder, at, blocks, masks, list);
+    bool passes_over = hunt->found->only_lines && count >= MARKS_OF_DENSE * blocks;
 
     memset(masks, 0, blocks * sizeof(*masks));
-    for (size_t i = 0; i < count && !hunt->stopped; i++)
-        masks[list[i] / VERSO__SCAN_BLOCK] |= (uint64_t)look_at(hunt, place + list[i]) << list[i] % VERSO__SCAN_BLOCK;
+    for (size_t i = 0; i < count && !hunt->stopped; i++) {
+        size_t marked = place + list[i];
+
+        if (marked < hunt->line_end || !look_at(hunt, marked))
+            continue;
+        masks[list[i] / VERSO__SCAN_BLOCK] |= (uint64_t)1 << list[i] % VERSO__SCAN_BLOCK;
+        if (passes_over)
+            pass_over_line(hunt, marked);
+    }
 }
 
 /* All at once, where that is cheaper: one needle whose bytes can all be compared, and nobody asks for the places. */
@@ -217,7 +236,7 @@ static bool settle_at_once(struct hunt *hunt, const unsigned char *at, size_t bl
     const struct verso__scan_finder *finder = hunt->finder;
     size_t others = finder->others.count;
 
-    if (finder->count > 1 || (hunt->found->each && !hunt->found->only_lines) || finder->needles->bytes > others + 2 ||
+    if (finder->count > 1 || hunt->found->each || finder->needles->bytes > others + 2 ||
         marked < MARKS_PER_OTHER * others)
         return false;
     if (others)

@@ -52,7 +52,8 @@ static void compile(struct verso__scan_compiled *out, const struct verso_scan_ne
 
 static int check(const struct verso_scan_needle *needles, size_t count, unsigned flags, size_t *out_bytes)
 {
-    const unsigned known = VERSO_SCAN_FOLD_CASE | VERSO_SCAN_COUNT_LINES | VERSO_SCAN_ONLY_LINES;
+    const unsigned known =
+        VERSO_SCAN_FOLD_CASE | VERSO_SCAN_COUNT_LINES | VERSO_SCAN_ONLY_LINES | VERSO_SCAN_WITH_CONTENT;
     size_t bytes = 0;
 
     if (count == 0 || count > VERSO_SCAN_NEEDLES_MAX || flags & ~known)
@@ -126,4 +127,9 @@ void verso__scan_finder_close(struct verso__scan_finder *finder)
 size_t verso__scan_finder_lead_bytes(const struct verso__scan_finder *finder)
 {
     return finder->longest_bytes - 1;
+}
+
+bool verso__scan_finder_has_one_length(const struct verso__scan_finder *finder)
+{
+    return finder->shortest_bytes == finder->longest_bytes;
 }

@@ -55,6 +55,9 @@ void verso__scan_finder_close(struct verso__scan_finder *finder);
 /* Bytes that must be seen before a stretch so that no place is missed: the longest needle less one. */
 size_t verso__scan_finder_lead_bytes(const struct verso__scan_finder *finder);
 
+/* All needles are of one length: then places are found in the order in which they begin. */
+bool verso__scan_finder_has_one_length(const struct verso__scan_finder *finder);
+
 /*
  * Lines that hold a needle, as a monoid like the text: stretches are joined in order; all 0 is neutral. A needle that
  * holds a newline is in no line.
@@ -77,7 +80,7 @@ struct verso__scan_found {
     uint64_t matches;                /* added to */
     uint64_t *needle_counts;         /* as many as needles; added to; NULL: not wanted */
     struct verso__scan_lines *lines; /* filled with what lies in [lead, bytes); NULL: not wanted */
-    bool only_lines; /* lines alone: after a match the rest of its line is skipped, nothing else is filled */
+    bool only_lines; /* lines alone: nothing is counted, and after a match the rest of its line may be skipped */
     /* Where: offsets from @data, ascending, then by needle. NULL: only count. Returns false to stop. */
     bool (*each)(size_t offset, size_t needle, void *arg);
     void *arg;

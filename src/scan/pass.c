@@ -56,10 +56,14 @@ static bool is_wanted(const struct verso__scan_slot *slot)
     return slot->leg->outcome.status == 0;
 }
 
-static void tell_matches(struct verso_scan *scan, const struct verso__scan_stretch *stretch,
+/* @lines: of the window, before the stretch; whose turn it is may look at the sum of all before the window. */
+static void tell_matches(struct verso_scan *scan, const struct verso__scan_stretch *stretch, uint64_t lines,
                          struct verso__scan_slot *slot)
 {
-    int r = slot->outcome.status < 0 ? 0 : verso__scan_tell_matches(&scan->jobs, stretch, &slot->summary.kept);
+    int r = 0;
+
+    if (slot->outcome.status >= 0)
+        r = verso__scan_tell_matches(&scan->jobs, stretch, slot->leg->sum.text.lines + lines, &slot->summary.kept);
 
     if (r < 0)
         (void)verso__scan_stop(&slot->outcome, r, "matches", stretch->offset + stretch->bytes);
@@ -78,7 +82,7 @@ static bool pass_in_order(struct verso__scan_worker *worker, struct attempt *att
         verso__scan_go_back(jobs);
         return false;
     }
-    tell_matches(worker->scan, &attempt->stretch, attempt->slot);
+    tell_matches(worker->scan, &attempt->stretch, 0, attempt->slot);
     return true;
 }
 
@@ -102,7 +106,8 @@ static bool pass_by_mapping(struct verso__scan_worker *worker, struct verso__sca
     if (!came_through(worker, try_to_look, &attempt))
         return false;
     /* Matches that are not kept are looked for again while they are told of: not in a map, which may fault then. */
-    if (scan->run.is_ordered && (slot->summary.kept.lacks_some || !pass_in_order(worker, &attempt)))
+    if (scan->run.is_ordered && verso__scan_needs_turn(&scan->jobs, &slot->summary) &&
+        (slot->summary.kept.lacks_some || !pass_in_order(worker, &attempt)))
         return false;
     slot->outcome.reached = slot->end;
     return true;
@@ -113,13 +118,14 @@ static void look(struct verso__scan_worker *worker, struct verso__scan_slot *slo
                  const struct verso__scan_stretch *stretch)
 {
     struct verso_scan *scan = worker->scan;
+    uint64_t lines = slot->summary.text.lines;
 
     verso__scan_look(&scan->jobs, stretch, &slot->summary, &slot->outcome);
-    if (scan->run.is_ordered) {
+    if (scan->run.is_ordered && verso__scan_needs_turn(&scan->jobs, &slot->summary)) {
         verso__scan_take_turn(worker, slot);
         if (is_wanted(slot)) {
             verso__scan_look_ordered(&scan->jobs, stretch, &slot->outcome);
-            tell_matches(scan, stretch, slot);
+            tell_matches(scan, stretch, lines, slot);
         }
     }
     slot->outcome.reached += stretch->bytes;

@@ -94,8 +94,10 @@ static void describe(struct verso_scan *scan, uint64_t began_ns)
 static void finish(struct verso_scan *scan)
 {
     struct verso__scan_outcome *outcome = &scan->run.outcome;
-    int r = outcome->status == VERSO_E_CANCELLED ? 0 : verso__scan_tell_pending(&scan->jobs);
+    int r = 0;
 
+    if (outcome->status != VERSO_E_CANCELLED)
+        r = verso__scan_tell_pending(&scan->jobs);
     if (r < 0)
         (void)verso__scan_stop(outcome, r, "matches", outcome->reached);
     if (outcome->status == VERSO__SCAN_ENDED)

@@ -32,8 +32,14 @@
 #define VERSO__SCAN_DIGESTS (VERSO_DIGEST_XXH32 + 1)
 
 /* Places where needles begin, by offset, then by needle. */
+struct verso__scan_place {
+    uint64_t offset;
+    size_t needle;
+    uint64_t lines; /* newlines before it; known once it was to be told of */
+};
+
 struct verso__scan_matches {
-    struct verso_scan_match *list;
+    struct verso__scan_place *list;
     size_t count;
     size_t room;
     bool lacks_some; /* there were more than are kept */
@@ -137,6 +143,8 @@ void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct 
 
 /* Whether there are such jobs; and whether functions of the caller may not see a map. */
 bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs);
+/* Whether a stretch has anything to do with order: not where no match was found, and none can be pending. */
+bool verso__scan_needs_turn(const struct verso__scan_jobs *jobs, const struct verso__scan_summary *summary);
 bool verso__scan_wants_copies(const struct verso__scan_jobs *jobs);
 
 /* Remembers how those jobs stand, and takes them back to there. */
@@ -150,8 +158,9 @@ void verso__scan_jobs_free(struct verso__scan_jobs *jobs);
 /* Needles (needles.c). All that end in the stretch, added to @summary; kept there as well, when they are to be told. */
 void verso__scan_find_all(const struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
                           struct verso__scan_summary *summary);
-/* Tells of those, in order, that no place in what follows can come before; and of the others, at the end. An error. */
-int verso__scan_tell_matches(struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch,
+/* Tells of those, in order, that no place in what follows can come before; and of the others, at the end. @lines:
+ * newlines before the stretch. An error. */
+int verso__scan_tell_matches(struct verso__scan_jobs *jobs, const struct verso__scan_stretch *stretch, uint64_t lines,
                              const struct verso__scan_matches *kept);
 int verso__scan_tell_pending(struct verso__scan_jobs *jobs);
 

@@ -86,7 +86,7 @@ void verso__scan_look_ordered(const struct verso__scan_jobs *jobs, const struct 
         (void)verso__scan_call_in_order(jobs, stretch, outcome);
 }
 
-bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs)
+static bool is_ordered_but_for_matches(const struct verso__scan_jobs *jobs)
 {
     for (size_t kind = 0; kind < VERSO__SCAN_DIGESTS; kind++)
         if (jobs->digests[kind])
@@ -94,7 +94,18 @@ bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs)
     for (size_t i = 0; i < jobs->caller_count; i++)
         if (jobs->callers[i].is_records || !(jobs->callers[i].flags & VERSO_SCAN_ANY_ORDER))
             return true;
-    return jobs->each_match;
+    return false;
+}
+
+bool verso__scan_is_ordered(const struct verso__scan_jobs *jobs)
+{
+    return jobs->each_match || is_ordered_but_for_matches(jobs);
+}
+
+bool verso__scan_needs_turn(const struct verso__scan_jobs *jobs, const struct verso__scan_summary *summary)
+{
+    return summary->kept.count > 0 || summary->kept.lacks_some || is_ordered_but_for_matches(jobs) ||
+           !verso__scan_finder_has_one_length(jobs->finder);
 }
 
 bool verso__scan_wants_copies(const struct verso__scan_jobs *jobs)
@@ -102,7 +113,7 @@ bool verso__scan_wants_copies(const struct verso__scan_jobs *jobs)
     for (size_t i = 0; i < jobs->caller_count; i++)
         if (!(jobs->callers[i].flags & VERSO_SCAN_RESTARTABLE))
             return true;
-    return false;
+    return jobs->needle_flags & VERSO_SCAN_WITH_CONTENT;
 }
 
 void verso__scan_jobs_reset(struct verso__scan_jobs *jobs)

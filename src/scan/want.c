@@ -64,7 +64,7 @@ int verso_scan_want_needles(struct verso_scan *scan, const struct verso_scan_nee
         return verso__fail(-EINVAL, "arguments", NULL);
     if (scan->jobs.finder)
         return verso__fail_hint(-EEXIST, "needles", NULL, "needles can be asked for once: give all of them together");
-    if (each && (flags & VERSO_SCAN_ONLY_LINES))
+    if (!each && (flags & VERSO_SCAN_WITH_CONTENT))
         return verso__fail(VERSO_E_OPTIONS, "needles", NULL);
     r = verso__scan_finder_open(needles, count, flags, &scan->jobs.finder);
     if (r < 0)

@@ -53,7 +53,7 @@ static void look_for(const unsigned char *data, size_t bytes, const struct verso
         for (size_t i = 0; i < count; i++)
             if (data[at] == *(const unsigned char *)list[i].data && list[i].bytes <= bytes - at &&
                 memcmp(data + at, list[i].data, list[i].bytes) == 0)
-                (void)note(&(struct verso_scan_match){ at, i }, out);
+                (void)note(&(struct verso_scan_match){ .offset_bytes = at, .needle = i }, out);
 }
 
 static uint64_t lines_of(const unsigned char *data, size_t bytes, const struct seen *seen)
@@ -299,8 +299,8 @@ static void test_wishes(void **state)
     assert_fails(verso_scan_want_needles(scan, &bad, 1, 0, NULL, NULL), VERSO_E_OPTIONS);
     bad.bytes = VERSO_SCAN_NEEDLE_BYTES_MAX + 1;
     assert_fails(verso_scan_want_needles(scan, &bad, 1, 0, NULL, NULL), VERSO_E_OPTIONS);
-    assert_fails(verso_scan_want_needles(scan, needles, 1, 1 << 3, NULL, NULL), VERSO_E_OPTIONS);
-    assert_fails(verso_scan_want_needles(scan, needles, 1, VERSO_SCAN_ONLY_LINES, note, NULL), VERSO_E_OPTIONS);
+    assert_fails(verso_scan_want_needles(scan, needles, 1, 1 << 4, NULL, NULL), VERSO_E_OPTIONS);
+    assert_fails(verso_scan_want_needles(scan, needles, 1, VERSO_SCAN_WITH_CONTENT, NULL, NULL), VERSO_E_OPTIONS);
     assert_fails(verso_scan_want_needles(scan, NULL, 1, 0, NULL, NULL), -EINVAL);
     assert_fails(verso_scan_result_needles(scan, counts, NEEDLES), VERSO_E_OPTIONS);
     assert_ok(verso_scan_want_needles(scan, needles, NEEDLES, 0, NULL, NULL));
