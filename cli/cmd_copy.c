@@ -346,8 +346,8 @@ const struct command command_copy = {
                "  $ verso copy --archive --jobs=4 project /mnt/backup/\n"
                "  $ verso copy --resume --verify --hash disk.img /mnt/usb/ >disk.img.xxh\n",
     .details =
-        "A file is copied under a temporary name and takes its own when it is whole, so nobody meets half of it, and\n"
-        "what was there is there until then. --in-place and --delta write into what is there.\n"
+        "A copy takes its name when it is whole, so nobody meets half of it, and what was there is there until then.\n"
+        "--in-place and --delta write into what is there.\n"
         "\n"
         "Blocks are shared (reflink) where the file system can, else the kernel copies, else this process; holes stay\n"
         "holes. The account at the end says how many bytes went which way; --explain says it, and why, of each file.\n"

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define FREE_NAME_BYTES 64
+#define JOURNAL_BYTES_MIN (1 << 20) /* smaller files have none: verso_copy(3) */
 
 /* ---- Regular files ---- */
 
@@ -67,6 +69,18 @@ bool copy_regular(struct copy_worker *worker, struct copy_directory *directory, 
     return code == 0;
 }
 
+/* A copy was killed after it had given the name, and before it took its journal away: the next one does. */
+static bool has_journal(const struct copy_directory *directory, const char *target, const struct stat *source)
+{
+    const int kept = NAME_MAX - (int)strlen("..verso-journal"); /* longer names lose their end */
+    char name[NAME_MAX + 1];
+
+    if (source->st_size < JOURNAL_BYTES_MIN)
+        return false;
+    (void)snprintf(name, sizeof(name), ".%.*s.verso-journal", kept, target);
+    return faccessat(directory->target_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* With --resume only what has the source's size and its very time is taken for a copy of it. */
 static bool is_copy(const struct stat *there, const struct stat *source)
 {
@@ -91,7 +105,8 @@ bool copy_is_there(const struct copy_directory *directory, const char *target, c
     if (fstatat(directory->target_fd, target, &there, copy_request.recursive ? AT_SYMLINK_NOFOLLOW : 0) < 0 ||
         (there.st_mode & S_IFMT) != (source->st_mode & S_IFMT))
         return false;
-    return is_copy(&there, source) || (copy_request.update && !is_newer(&source->st_mtim, &there.st_mtim));
+    return (is_copy(&there, source) && !has_journal(directory, target, source)) ||
+           (copy_request.update && !is_newer(&source->st_mtim, &there.st_mtim));
 }
 
 /* ---- Making what is no regular file ---- */

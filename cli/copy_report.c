@@ -254,8 +254,8 @@ static const struct advice {
 } advices[] = {
     { VERSO_E_CHANGED, NULL, "copy it again when its writer has finished, or keep what was copied (--accept-changed)" },
     { VERSO_E_TORN, NULL, "it became shorter meanwhile, or its storage fails: copy it again when its writer is done" },
-    { -EACCES, "create", "nothing new may be made beside the target; --in-place makes nothing" },
-    { -EPERM, "create", "nothing new may be made beside the target; --in-place makes nothing" },
+    { -EACCES, "create", "nothing may be made in that directory; what is there already, --in-place writes into" },
+    { -EPERM, "create", "nothing may be made in that directory; what is there already, --in-place writes into" },
     { -EROFS, NULL, "the target's file system is mounted read-only" },
     { -EISDIR, "target", "a directory has that name: take it away, or name another target" },
     { -EISDIR, NULL, "--recursive copies directories" },

@@ -35,7 +35,13 @@ for ((round = 0; round < rounds; ++round)); do
         killed
         is_whole || ((++torn))
     done
-    (copy) && [[ $(same tree copy) == same && -z $(leftovers copy) ]] || ((++different))
+    (copy) && [[ $(same tree copy) == same && -z $(leftovers copy) ]] && continue
+    ((++different))
+    { same tree copy; leftovers copy; } >>"what differed"
 done 2>/dev/null
 ((deaths)) || echo "nothing was interrupted"
 echo "torn $torn, different $different"
+[[ ! -e "what differed" ]] || cat "what differed" >&2
+# Killed between the last two steps, it leaves the journal of a copy that is there.
+: >copy/.large.verso-journal
+(copy) && same tree copy && leftovers copy

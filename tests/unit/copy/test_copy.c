@@ -69,16 +69,22 @@ static void test_replacing_is_in_one_step(void **state)
 
 static void test_no_replace(void **state)
 {
-    struct verso_copy_options options = with_flags(VERSO_COPY_NO_REPLACE);
-    const char *source = support_file("source", 100), *target = support_path("target");
+    const uint64_t sizes[] = { 0, 100, 100000 }; /* of small ones the last call tells, of others the first */
+    const char *target = support_path("target");
 
     (void)state;
-    (void)copied(source, target, &options);
-    assert_fails(verso_copy_file(source, target, &options, NULL), -EEXIST);
-    assert_int_equal(unlink(target), 0);
-    assert_int_equal(symlink("nowhere", target), 0); /* a link is there, too */
-    assert_fails(verso_copy_file(source, target, &options, NULL), -EEXIST);
-    assert_int_equal(name_count(), 2);
+    for (size_t i = 0; i < 6; i++) {
+        struct verso_copy_options options = with_flags(VERSO_COPY_NO_REPLACE | (i % 2 ? VERSO_COPY_DURABLE : 0U));
+        const char *source = support_file("source", sizes[i / 2]);
+
+        (void)copied(source, target, &options);
+        assert_fails(verso_copy_file(source, target, &options, NULL), -EEXIST);
+        assert_int_equal(unlink(target), 0);
+        assert_int_equal(symlink("nowhere", target), 0); /* a link is there, too */
+        assert_fails(verso_copy_file(source, target, &options, NULL), -EEXIST);
+        assert_int_equal(name_count(), 2);
+        assert_int_equal(unlink(target), 0);
+    }
 }
 
 /* ---- Links ---- */
