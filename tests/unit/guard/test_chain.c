@@ -5,212 +5,9 @@
  *
  * Each case is played in a child, which begins with the default action and may die as it should.
  */
-#include "support.h"
+#include "chain.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <ucontext.h>
-
-#include "ranges.h"
-
-/* In a child: says what went wrong and where, and ends it. */
-#define expect(condition)                                                                 \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(99);                                                                    \
-        }                                                                                 \
-    } while (0)
-
-#define assert_exits(function, wanted)                     \
-    do {                                                   \
-        int status_now = support_child(function, NULL);    \
-        assert_true(WIFEXITED(status_now));                \
-        assert_int_equal(WEXITSTATUS(status_now), wanted); \
-    } while (0)
-
-#define assert_dies_of(function, wanted)                \
-    do {                                                \
-        int status_now = support_child(function, NULL); \
-        assert_true(WIFSIGNALED(status_now));           \
-        assert_int_equal(WTERMSIG(status_now), wanted); \
-    } while (0)
-
-/* Memory past the end of its file: one page watched by the guard, one that is nobody's. */
-static struct watched ours;
-static unsigned char *foreign;
-static size_t page;
-
-static int set_up(void **state)
-{
-    int fd;
-
-    if (support_setup(state) < 0)
-        return -1;
-    page = verso__os_page_bytes();
-    fd = memfd_create("empty", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    foreign = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_true((void *)foreign != MAP_FAILED);
-    watch_fd(&ours, fd, page, PROT_READ | PROT_WRITE, MAP_SHARED);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    unwatch(&ours);
-    assert_int_equal(munmap(foreign, page), 0);
-    return support_teardown(state);
-}
-
-static void touch(unsigned char *data)
-{
-    *(volatile unsigned char *)data = 1;
-}
-
-/* One that only the guard can answer. */
-static bool guard_answers(void)
-{
-    return verso_guard_fill(ours.data, 1, 1) == 0;
-}
-
-static void mend(void *address)
-{
-    expect(mmap(address, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == address);
-}
-
-static void handle_with(void (*handler)(int, siginfo_t *, void *), int flags, int blocked)
-{
-    struct sigaction action = { .sa_sigaction = handler, .sa_flags = flags | SA_SIGINFO };
-
-    expect(sigemptyset(&action.sa_mask) == 0);
-    if (blocked)
-        expect(sigaddset(&action.sa_mask, blocked) == 0);
-    expect(sigaction(SIGBUS, &action, NULL) == 0);
-}
-
-static bool is_blocked(int number)
-{
-    sigset_t now;
-
-    expect(pthread_sigmask(SIG_SETMASK, NULL, &now) == 0);
-    return sigismember(&now, number) == 1;
-}
-
-/* ---- No handler beneath ----------------------------------------------------------------------------------------- */
-
-static int default_and_foreign_fault(void *arg)
-{
-    (void)arg;
-    expect(verso_guard_install() == 0);
-    expect(guard_answers());
-    touch(foreign);
-    return 0;
-}
-
-static int default_and_sent(void *arg)
-{
-    (void)arg;
-    expect(verso_guard_install() == 0);
-    return raise(SIGBUS);
-}
-
-static int ignored_and_foreign_fault(void *arg)
-{
-    (void)arg;
-    expect(signal(SIGBUS, SIG_IGN) != SIG_ERR);
-    expect(verso_guard_install() == 0);
-    touch(foreign);
-    return 0;
-}
-
-static int ignored_and_sent(void *arg)
-{
-    (void)arg;
-    expect(signal(SIGBUS, SIG_IGN) != SIG_ERR);
-    expect(verso_guard_install() == 0);
-    expect(raise(SIGBUS) == 0);
-    expect(kill(getpid(), SIGBUS) == 0);
-    expect(guard_answers());
-    expect(verso_guard_remove() == 0);
-    expect(signal(SIGBUS, SIG_DFL) == SIG_IGN);
-    return 0;
-}
-
-static void test_without_a_handler_beneath_it_dies_as_before(void **state)
-{
-    (void)state;
-    assert_dies_of(default_and_foreign_fault, SIGBUS);
-    assert_dies_of(default_and_sent, SIGBUS);
-    assert_dies_of(ignored_and_foreign_fault, SIGBUS);
-    assert_exits(ignored_and_sent, 0);
-}
-
-/* ---- What a debugger and a core dump see ------------------------------------------------------------------------ */
-
-static int traced_and_foreign_fault(void *arg)
-{
-    (void)arg;
-    expect(verso_guard_install() == 0);
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-        return 77;
-    touch(foreign);
-    return 0;
-}
-
-struct stop {
-    siginfo_t info;
-    uintptr_t pc;
-};
-
-static void stop_read(pid_t child, struct stop *out_stop)
-{
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSTOPPED(status));
-    assert_int_equal(WSTOPSIG(status), SIGBUS);
-    assert_int_equal(ptrace(PTRACE_GETSIGINFO, child, NULL, &out_stop->info), 0);
-#ifdef __x86_64__
-    struct user_regs_struct registers;
-
-    assert_int_equal(ptrace(PTRACE_GETREGS, child, NULL, &registers), 0);
-    out_stop->pc = registers.rip;
-#else
-    out_stop->pc = 0;
-#endif
-}
-
-/* The signal that kills is the fault itself: the same place, cause and address, at the faulting instruction. */
-static void test_death_tells_the_truth(void **state)
-{
-    struct stop fault, death;
-    int status;
-    pid_t child;
-
-    (void)state;
-    if (support_is_tsan())
-        skip_because("ThreadSanitizer's own handler stands between the kernel and ours");
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)signal(SIGBUS, SIG_DFL);
-        _exit(traced_and_foreign_fault(NULL));
-    }
-    stop_read(child, &fault);
-    assert_int_equal(ptrace(PTRACE_CONT, child, NULL, SIGBUS), 0);
-    stop_read(child, &death);
-    assert_int_equal(death.info.si_code, BUS_ADRERR);
-    assert_ptr_equal(death.info.si_addr, foreign);
-    assert_true(death.pc == fault.pc);
-    assert_int_equal(ptrace(PTRACE_CONT, child, NULL, SIGBUS), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
-}
 
 /* ---- A handler beneath ------------------------------------------------------------------------------------------ */
 
@@ -578,32 +375,6 @@ static void test_a_limit_is_an_error(void **state)
     assert_exits(restored_again_and_again, 0);
 }
 
-/* ---- Counting --------------------------------------------------------------------------------------------------- */
-
-static int counted(void *arg)
-{
-    (void)arg;
-    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
-    expect(verso_guard_remove() == VERSO_E_GUARD);
-    expect(verso_guard_install() == 0 && verso_guard_install() == 0);
-    expect(verso_guard_remove() == 0);
-    expect(verso_guard_state() == VERSO_GUARD_ACTIVE);
-    expect(guard_answers());
-    expect(verso_guard_remove() == 0);
-    expect(verso_guard_state() == VERSO_GUARD_ABSENT);
-    expect(verso_guard_remove() == VERSO_E_GUARD);
-    for (int i = 0; i < 100; i++)
-        expect(verso_guard_install() == 0 && guard_answers() && verso_guard_remove() == 0);
-    touch(ours.data);
-    return 0;
-}
-
-static void test_installs_are_counted(void **state)
-{
-    (void)state;
-    assert_dies_of(counted, SIGBUS);
-}
-
 /* ---- Around the handler ----------------------------------------------------------------------------------------- */
 
 static int errno_stays(void *arg)
@@ -681,14 +452,11 @@ static void test_the_alternate_stack_is_used_and_left(void **state)
 int main(void)
 {
     const struct CMUnitTest list[] = {
-        cmocka_unit_test(test_without_a_handler_beneath_it_dies_as_before),
-        cmocka_unit_test(test_death_tells_the_truth),
         cmocka_unit_test(test_a_handler_beneath_gets_what_is_its_own),
         cmocka_unit_test(test_system_calls_restart_as_before),
         cmocka_unit_test(test_only_failed_accesses_are_ours),
         cmocka_unit_test(test_handlers_over_ours),
         cmocka_unit_test(test_a_limit_is_an_error),
-        cmocka_unit_test(test_installs_are_counted),
         cmocka_unit_test(test_errno_is_left_alone),
         cmocka_unit_test(test_the_alternate_stack_is_used_and_left),
     };
