@@ -12,8 +12,18 @@
 #if defined(__x86_64__)
 #if __has_include(<sys/platform/x86.h>) /* glibc 2.33 and later */
 
+#include <stdbool.h>
 #include <sys/platform/x86.h>
-#define VERSO__PROCESSOR_HAS(feature) CPU_FEATURE_ACTIVE(feature)
+
+/* As CPU_FEATURE_ACTIVE() of that header, which shifts 1 into the sign of an int. */
+static inline bool verso__processor_has(unsigned feature)
+{
+    const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(feature / 128); /* four registers */
+
+    return leaf->active_array[feature / 32 % 4] >> feature % 32 & 1;
+}
+
+#define VERSO__PROCESSOR_HAS(feature) verso__processor_has(x86_cpu_##feature)
 
 #else
 
