@@ -302,6 +302,12 @@ struct copy_directory *copy_directory_enter(struct copy_directory *parent, const
 
 /* ---- Finishing ---- */
 
+/* Some file systems know no fsync of directories: EINVAL. */
+static int sync_directory(int fd)
+{
+    return fsync(fd) < 0 && errno != EINVAL ? -1 : 0;
+}
+
 static void finish_archived(struct copy_directory *directory)
 {
     const struct timespec times[2] = { directory->source.st_atim, directory->source.st_mtim };
@@ -325,9 +331,22 @@ static void finish(struct copy_directory *directory)
     else if (directory->is_fresh && not_allowed &&
              fchmod(directory->target_fd, directory->target.st_mode & ~not_allowed & 07777) < 0)
         copy_trouble(directory->parent, directory->source_name, directory->target_name, "change permissions");
-    /* Some file systems know no fsync of directories: EINVAL. */
-    if ((copy_request.options.flags & VERSO_COPY_DURABLE) && fsync(directory->target_fd) < 0 && errno != EINVAL)
+    if ((copy_request.options.flags & VERSO_COPY_DURABLE) && sync_directory(directory->target_fd) < 0)
         copy_trouble(directory->parent, directory->source_name, directory->target_name, "fsync directory");
+}
+
+/* The names that were made in it: files have seen to their own, but not trees, links, devices. */
+static void finish_top(const struct copy_directory *top)
+{
+    int fd;
+
+    if (!(copy_request.options.flags & VERSO_COPY_DURABLE) || !copy_request.recursive)
+        return;
+    fd = openat(top->target_fd, ".", DIRECTORY_FLAGS);
+    if (fd < 0 || sync_directory(fd) < 0)
+        copy_trouble(NULL, NULL, top->target_name ? top->target_name : ".", "fsync directory");
+    if (fd >= 0)
+        close(fd);
 }
 
 void copy_directory_use(struct copy_directory *directory)
@@ -342,6 +361,8 @@ void copy_directory_release(struct copy_directory *directory)
 
         if (parent && directory->target_fd >= 0)
             finish(directory);
+        else if (!parent && directory->target_fd >= 0)
+            finish_top(directory);
         directory_free(directory);
         directory = parent;
     }

@@ -14,7 +14,8 @@
  *
  * The fastest way to bytes that must be looked at (checksums, DELTA, DIG_HOLES, RESUME) is a map of the source. A map
  * may fault when the source is cut short, so it is taken for that only in programs that have called
- * verso_guard_install(); in others those bytes are read.
+ * verso_guard_install(); in others those bytes are read. So they are with ACCEPT_CHANGED: a map may show one byte to
+ * the checksum, and the next to the copy.
  *
  * Caveats:
  *   - A target that is a symbolic link is followed: what it points to is replaced, the link stays. Not so with
@@ -25,7 +26,8 @@
  *     group where that is allowed; where the group can't be kept, it gets no more than others have, and no list.
  *   - In place, a failure or a cancel leaves the target partly copied: report.done_bytes from its start are done.
  *   - Whether the source changed meanwhile is told by its size and times. Stores through a shared map of another
- *     process show there only when the kernel writes them back.
+ *     process show there only when the kernel writes them back; a checksum may then be of other bytes than the
+ *     copy has.
  */
 #ifndef VERSO_COPY_H
 #define VERSO_COPY_H

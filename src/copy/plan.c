@@ -3,7 +3,8 @@
  * plan - which way the bytes go, and why.
  *
  *      may the blocks be shared?      reflink.c tries; what follows is for what can't be
- *      must the bytes be looked at?   yes --> the source mapped and written from; read, where a fault could not be met
+ *      must the bytes be looked at?   yes --> the source mapped and written from; read, where a fault could not be met,
+ *                                             or where what is looked at may be another byte than what is stored
  *      is the target there, in place? yes --> the source mapped and written from: no copy between, nothing to allocate
  *      is it small?                   yes --> read and write: two calls
  *      else                                   copy_file_range: the kernel, or the server, may know better
@@ -62,6 +63,10 @@ static unsigned choose(struct verso__copy *copy, const char **out_why)
         *out_why = "pages shall leave the cache, and mapped ones can't";
         return VERSO_COPY_METHOD_READ;
     }
+    if (copy->looks && verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED)) {
+        *out_why = "it may change: what is looked at and what is stored are one reading, as a map's bytes would not be";
+        return VERSO_COPY_METHOD_READ;
+    }
     if (copy->looks && !verso__guard_is_active()) {
         *out_why = "every byte must be looked at, and without the guard (verso_guard_install) a map may not be";
         return VERSO_COPY_METHOD_READ;
@@ -91,7 +96,8 @@ void verso__copy_plan(struct verso__copy *copy)
         copy->options.digest != VERSO_DIGEST_NONE ||
         verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES | VERSO_COPY_RESUME);
     copy->method = choose(copy, &copy->report.why);
-    maps = copy->method == VERSO_COPY_METHOD_MAPPED && (!copy->looks || verso__guard_is_active());
+    maps = copy->method == VERSO_COPY_METHOD_MAPPED &&
+           (!copy->looks || (verso__guard_is_active() && !verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED)));
     verso__copy_view_open(&copy->from, copy->source.fd, maps);
     verso__copy_view_open(&copy->old, copy->target.fd, maps);
 }

@@ -2,7 +2,7 @@
 /*
  * settle - when the content is there, and before anybody can see it.
  *
- *      has the source changed? --> read back --> owner, attributes, permissions, times --> on stable storage
+ *      has the source changed? --> read back --> owner, attributes, permissions, times --> on stable storage, or sent
  */
 #include "copy/copy.h"
 
@@ -134,6 +134,14 @@ int verso__copy_sync(struct verso__copy *copy, bool data_only)
     return verso__copy_tell(copy, VERSO_COPY_SYNCING, copy->end, copy->end, true);
 }
 
+/* What a file server can't take it may say at the end alone. */
+static int flush(struct verso__copy *copy)
+{
+    int r = verso__os_flush(copy->target.fd);
+
+    return r < 0 ? verso__copy_fail_target(copy, r, "close", VERSO_OFFSET_NONE) : 0;
+}
+
 int verso__copy_settle(struct verso__copy *copy)
 {
     int r = check_source(copy);
@@ -146,7 +154,7 @@ int verso__copy_settle(struct verso__copy *copy)
         r = verso__copy_sync(copy, false);
     else if (r == 0 && copy->options.cache != VERSO_COPY_CACHE_KEEP && copy->target.has_offsets)
         r = write_back_all(copy); /* what is dirty can't leave the cache, and what fails is still told */
-    return r;
+    return r == 0 && copy->target.has_offsets ? flush(copy) : r;
 }
 
 int verso__copy_sync_name(struct verso__copy *copy)

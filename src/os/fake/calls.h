@@ -50,6 +50,7 @@ FAKE(next_hole, (EIO, EINVAL), (int fd, uint64_t offset, uint64_t *out_offset), 
 FAKE(next_data, (EIO, EINVAL), (int fd, uint64_t offset, uint64_t *out_offset), (fd, offset, out_offset))
 FAKE(sync_start, (EIO, EINVAL), (int fd, uint64_t offset, uint64_t bytes), (fd, offset, bytes))
 FAKE(write_back, (EIO, ENOSPC), (int fd, uint64_t offset, uint64_t bytes), (fd, offset, bytes))
+FAKE(flush, (EDQUOT, EIO), (int fd), (fd))
 FAKE(sync_data, (EIO, ENOSPC), (int fd), (fd))
 FAKE(sync_full, (EIO), (int fd), (fd))
 FAKE(sync_file_system, (EIO), (int fd), (fd))

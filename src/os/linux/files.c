@@ -392,6 +392,17 @@ int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes)
     return r < 0 ? -errno : 0;
 }
 
+int verso__os_flush(int fd)
+{
+    int copy, r;
+
+    do {
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        r = copy < 0 ? copy : close(copy);
+    } while (r < 0 && copy >= 0 && errno == EINTR);
+    return r < 0 ? -errno : 0;
+}
+
 int verso__os_sync_data(int fd)
 {
     int r;

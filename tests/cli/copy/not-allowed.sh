@@ -30,3 +30,8 @@ cat to/copy/open
 # The owner of another's file can't be kept: done, and said.
 "${run[@]}" verso copy -a /etc/passwd to/passwd 2>&1 | grep -c 'not kept: 1 time the owner'
 cmp /etc/passwd to/passwd
+# What can't be opened can't be synced: --durable says so of the directory that holds what was named, too.
+mkdir to/blind
+chmod 333 to/blind
+ln -s nowhere link
+"${run[@]}" verso copy --quiet -r --durable link to/blind 2>&1; echo "exit $?"

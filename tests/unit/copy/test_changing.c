@@ -2,6 +2,9 @@
 /* changing - a source that changes while it is copied, and a target that does not keep what it was given. */
 #include "copying.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define BYTES ((uint64_t)3 << 20)
 
 enum change {
@@ -120,6 +123,50 @@ static void test_a_source_cut_short(void **state)
     }
 }
 
+struct storing {
+    int fd; /* of the source */
+    atomic_bool is_over;
+};
+
+static void *store_all_the_time(void *arg)
+{
+    struct storing *storing = arg;
+
+    for (uint64_t i = 1; !atomic_load(&storing->is_over); i++)
+        if (pwrite(storing->fd, &i, sizeof(i), (off_t)(i * 7919 % BYTES)) < 0)
+            break;
+    return NULL;
+}
+
+/* What the checksum is of is what was stored, though it changes between any two looks. */
+static void test_a_checksum_is_of_the_copy(void **state)
+{
+    const char *source = support_file("source", BYTES + sizeof(uint64_t));
+    struct storing storing;
+    struct verso_copy_options options = with_flags(VERSO_COPY_ACCEPT_CHANGED);
+    pthread_t thread;
+
+    (void)state;
+    storing.fd = open(source, O_WRONLY | O_CLOEXEC);
+    atomic_init(&storing.is_over, false);
+    assert_true(storing.fd >= 0);
+    assert_ok(verso_guard_install());
+    assert_int_equal(pthread_create(&thread, NULL, store_all_the_time, &storing), 0);
+    options.digest = VERSO_DIGEST_XXH3_64;
+    for (unsigned i = 0; i < 60; i++) {
+        struct verso_copy_report report = VERSO_COPY_REPORT_INIT;
+
+        options.method = i % 2 ? VERSO_COPY_METHOD_MAPPED : VERSO_COPY_METHOD_AUTO;
+        options.flags = VERSO_COPY_ACCEPT_CHANGED | (i % 3 ? 0U : VERSO_COPY_VERIFY);
+        assert_ok(verso_copy_file(support_path("source"), support_path("target"), &options, &report));
+        assert_digest_of(support_path("target"), &report.digest);
+    }
+    atomic_store(&storing.is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(close(storing.fd), 0);
+    assert_ok(verso_guard_remove());
+}
+
 static void test_what_comes_back_is_compared(void **state)
 {
     struct plot plot = { support_file("source", BYTES), VERSO_COPY_VERIFYING, SPOIL_TARGET, false, BYTES };
@@ -139,6 +186,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         fresh_test(test_a_change_is_told),
         fresh_test(test_a_source_cut_short),
+        fresh_test(test_a_checksum_is_of_the_copy),
         fresh_test(test_what_comes_back_is_compared),
     };
 

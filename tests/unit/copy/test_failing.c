@@ -52,6 +52,7 @@ static void test_refusals_of_the_kernel(void **state)
         { "sync_data", -EIO, VERSO_COPY_METHOD_AUTO, VERSO_COPY_VERIFY, "fdatasync" },
         { "name_file", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "link" },
         { "rename", -EACCES, VERSO_COPY_METHOD_AUTO, VERSO_COPY_DURABLE, "rename" },
+        { "flush", -EDQUOT, VERSO_COPY_METHOD_AUTO, 0, "close" },
         { "open_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "open" },
         { "path_info_at", -EACCES, VERSO_COPY_METHOD_AUTO, 0, "stat" },
     };
