@@ -149,6 +149,11 @@ static inline bool verso__copy_in_place(const struct verso__copy *copy)
     return verso__copy_wants(copy, VERSO_COPY_IN_PLACE);
 }
 
+static inline bool verso__copy_is_source(const struct verso__copy *copy, const struct verso__os_file_info *info)
+{
+    return info->device == copy->source.info.device && info->inode == copy->source.info.inode;
+}
+
 /* ---- The way ---- */
 
 /* VERSO_E_OPTIONS when the options contradict each other. DELTA becomes IN_PLACE, too. */

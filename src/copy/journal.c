@@ -115,7 +115,7 @@ static int open_own(struct verso__copy *copy, const char *path, unsigned mode, i
         (void)fail(copy, r, "stat", NULL);
     else if (!verso__copy_is_ours(&info))
         r = fail(copy, -EPERM, "journal", "a file of that name beside the target is not ours: take it away");
-    else if (info.device == copy->source.info.device && info.inode == copy->source.info.inode)
+    else if (verso__copy_is_source(copy, &info))
         r = fail(copy, VERSO_E_SAME_FILE, "journal", "the source has a name that this copy needs beside the target");
     if (r < 0)
         verso__os_close(fd);

@@ -85,7 +85,7 @@ static int check_kind(struct verso__copy *copy)
 
     if (info->kind == VERSO__OS_FILE_DIRECTORY)
         return fail(copy, -EISDIR, "target");
-    if (info->device == copy->source.info.device && info->inode == copy->source.info.inode)
+    if (verso__copy_is_source(copy, info))
         return fail(copy, VERSO_E_SAME_FILE, "target");
     if (info->kind == VERSO__OS_FILE_LINK && verso__copy_in_place(copy))
         return fail(copy, -ELOOP, "target");
@@ -213,7 +213,7 @@ static int look_in_place(struct verso__copy *copy)
 
     if (r < 0)
         return fail(copy, r, "stat");
-    if (info.device == copy->source.info.device && info.inode == copy->source.info.inode)
+    if (verso__copy_is_source(copy, &info))
         return fail(copy, VERSO_E_SAME_FILE, "target");
     target->has_offsets = info.kind == VERSO__OS_FILE_REGULAR || info.kind == VERSO__OS_FILE_BLOCK;
     target->old_bytes = target->has_offsets ? info.bytes : 0;

@@ -45,13 +45,8 @@ static int name_of_try(const struct verso__copy_target *target, int i, char *out
     return verso__copy_name_beside(target, word, out_path, room);
 }
 
-/* Who wants to save what was left copies it. */
-static bool is_source(const struct verso__copy *copy, const struct verso__os_file_info *info)
-{
-    return info->device == copy->source.info.device && info->inode == copy->source.info.inode;
-}
-
-/* Takes away what a killed copy has left. What can't be opened, or is not to be had, stays. */
+/* Takes away what a killed copy has left, but for who copies from just that. What can't be opened, or is not to be had,
+ * stays. */
 static void sweep(struct verso__copy *copy, const char *path)
 {
     const unsigned how = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_NOFOLLOW | VERSO__OS_OPEN_NONBLOCK;
@@ -60,7 +55,7 @@ static void sweep(struct verso__copy *copy, const char *path)
 
     if (verso__os_open_at(copy->target.directory, path, how, 0, &fd) < 0)
         return;
-    if (verso__os_file_info(fd, &info) == 0 && verso__copy_is_ours(&info) && !is_source(copy, &info) &&
+    if (verso__os_file_info(fd, &info) == 0 && verso__copy_is_ours(&info) && !verso__copy_is_source(copy, &info) &&
         verso__os_lock_file(fd) == 0 && verso__copy_is_named(copy, fd, path))
         (void)verso__os_remove_at(copy->target.directory, path);
     verso__os_close(fd);

@@ -186,8 +186,10 @@ int verso__os_sync_start(int fd, uint64_t offset, uint64_t bytes);
  * to the end. A failed write is told once to each open file: when this has told of it, a sync of @fd does not. */
 int verso__os_write_back(int fd, uint64_t offset, uint64_t bytes);
 
-/* Has the file system tell of failed writes that it keeps for close(2), as NFS and FUSE do: by closing a descriptor made
- * for that. Locks by fcntl(2) that this process has on the file go with it. */
+/*
+ * Has the file system tell of failed writes that it keeps for close(2), as NFS and FUSE do: by closing a descriptor
+ * made for that. Locks by fcntl(2) that this process has on the file go with it.
+ */
 int verso__os_flush(int fd);
 
 /* Waits until the file's data, and what is needed to read it back, is on stable storage (fdatasync). */

@@ -193,6 +193,19 @@ static void test_a_source_with_a_name_of_ours(void **state)
     }
 }
 
+/* What is left of a killed copy is taken away, but not from under who wants to keep it. */
+static void test_a_source_with_the_name_of_what_is_left(void **state)
+{
+    const struct verso_copy_options durable = with_flags(VERSO_COPY_DURABLE);
+    const char *source = support_file(".target.verso-copy", MIB), *target = support_path("target");
+
+    (void)state;
+    (void)copied(source, target, NULL);
+    (void)copied(source, target, NULL);
+    (void)copied(source, target, &durable);
+    assert_int_equal(name_count(), 2);
+}
+
 /* A part that others may read, and have open, is not filled with what they may not. */
 static void test_a_part_is_for_whom_the_source_is(void **state)
 {
@@ -291,6 +304,7 @@ int main(void)
         fresh_test(test_two_at_once),
         fresh_test(test_a_journal_that_is_not_ours),
         fresh_test(test_a_source_with_a_name_of_ours),
+        fresh_test(test_a_source_with_the_name_of_what_is_left),
         fresh_test(test_a_part_is_for_whom_the_source_is),
         fresh_test(test_a_part_is_for_whom_the_target_is),
         fresh_test(test_killed_at_any_moment),
