@@ -153,7 +153,9 @@ static int give_extended(struct attributes *copy, bool *has_list)
     size_t bytes = 0;
     int r = names_of(copy->source, &names, &bytes);
 
-    *has_list = false;
+    *has_list = r == -ENOSYS; /* for all that is known */
+    if (r == -ENOSYS)
+        copy->lost |= copy->flags & (VERSO_COPY_XATTRS | VERSO_COPY_MODE);
     if (r < 0)
         return r == -EOPNOTSUPP ? 0 : settle(copy, r, copy->flags & VERSO_COPY_XATTRS, "listxattr");
     for (const char *name = names; r == 0 && name < names + bytes; name += strlen(name) + 1) {

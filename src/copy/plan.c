@@ -67,7 +67,7 @@ static unsigned choose(struct verso__copy *copy, const char **out_why)
         *out_why = "it may change: what is looked at and what is stored are one reading, as a map's bytes would not be";
         return VERSO_COPY_METHOD_READ;
     }
-    if (copy->looks && !verso__guard_is_active()) {
+    if (copy->looks && !verso__guard_meets_faults()) {
         *out_why = "every byte must be looked at, and without the guard (verso_guard_install) a map may not be";
         return VERSO_COPY_METHOD_READ;
     }
@@ -97,7 +97,7 @@ void verso__copy_plan(struct verso__copy *copy)
         verso__copy_wants(copy, VERSO_COPY_DELTA | VERSO_COPY_VERIFY | VERSO_COPY_DIG_HOLES | VERSO_COPY_RESUME);
     copy->method = choose(copy, &copy->report.why);
     maps = copy->method == VERSO_COPY_METHOD_MAPPED &&
-           (!copy->looks || (verso__guard_is_active() && !verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED)));
+           (!copy->looks || (verso__guard_meets_faults() && !verso__copy_wants(copy, VERSO_COPY_ACCEPT_CHANGED)));
     verso__copy_view_open(&copy->from, copy->source.fd, maps);
     verso__copy_view_open(&copy->old, copy->target.fd, maps);
 }

@@ -62,12 +62,23 @@ static int keep_from(struct verso__copy *copy, int old_fd, const char **out_step
                                 : r;
 }
 
+/* Who may read it needs no /proc for that. */
+static int open_old(const struct verso__copy_target *target, int *out_fd)
+{
+    const unsigned reading = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_NONBLOCK | VERSO__OS_OPEN_NOFOLLOW;
+    int r = verso__os_open_at(target->directory, target->name, reading, 0, out_fd);
+
+    if (r == 0 || r == -ENOENT)
+        return r;
+    return verso__os_open_at(target->directory, target->name, VERSO__OS_OPEN_PLACE | VERSO__OS_OPEN_NOFOLLOW, 0,
+                             out_fd);
+}
+
 static int keep_what_it_had(struct verso__copy *copy)
 {
     const struct verso__copy_target *target = &copy->target;
     const char *step = "open";
-    int old_fd, r = verso__os_open_at(target->directory, target->name, VERSO__OS_OPEN_PLACE | VERSO__OS_OPEN_NOFOLLOW,
-                                      0, &old_fd);
+    int old_fd, r = open_old(target, &old_fd);
 
     if (r == 0) {
         r = keep_from(copy, old_fd, &step);

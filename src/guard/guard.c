@@ -18,6 +18,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <signal.h>
 
 static bool mend(const struct verso__os_fault *fault)
 {
@@ -64,6 +65,14 @@ enum verso_guard_state verso_guard_state(void)
         return VERSO_GUARD_ABSENT;
     return verso__os_fault_is_installed(VERSO__OS_FAULT_BUS, VERSO__OS_FAULT_ANSWERS) ? VERSO_GUARD_ACTIVE
                                                                                       : VERSO_GUARD_REPLACED;
+}
+
+bool verso__guard_meets_faults(void)
+{
+    sigset_t blocked;
+
+    return pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && sigismember(&blocked, SIGBUS) == 0 &&
+           verso_guard_state() == VERSO_GUARD_ACTIVE;
 }
 
 bool verso__guard_is_active(void)

@@ -51,4 +51,8 @@ int verso__guard_run(struct verso__guard_range *range, verso_guard_function *fun
 /* Whether verso_guard_install() has been called more often than remove. Cheap: no system call. */
 bool verso__guard_is_active(void);
 
+/* Whether a fault of this thread would get to the guard now: nobody is over it, and SIGBUS is not blocked, which would
+ * end the process. */
+bool verso__guard_meets_faults(void);
+
 #endif

@@ -221,7 +221,8 @@ int verso__os_send_file(int source_fd, uint64_t *source_offset, int target_fd, s
 
 /*
  * What a file has besides its content. @fd may be a place (PLACE). Names come one after the other, each with its NUL.
- * -ERANGE: no room; -ENODATA: no such attribute; -EOPNOTSUPP: not on this file system; -EPERM, -EACCES: not for us.
+ * -ERANGE: no room; -ENODATA: no such attribute; -EOPNOTSUPP: not on this file system; -EPERM, -EACCES: not for us;
+ * -ENOSYS: of a place, without /proc. So for the calls that follow.
  */
 int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t *out_bytes);
 int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t room_bytes, size_t *out_bytes);

@@ -9,8 +9,6 @@
 #include "base/sums.h"
 #include "scan/scan.h"
 
-#include <signal.h>
-
 /* Large against the cost of mapping one, small against the budget. */
 #define MAPPED_WINDOW_BYTES ((uint64_t)4 << 20)
 
@@ -31,15 +29,6 @@ static void map_because(struct verso__scan_run *run, const char *why)
 {
     run->method = VERSO_SCAN_MAPPED;
     run->why = why;
-}
-
-/* A fault that the kernel can't tell us of ends the process. */
-static bool would_die_of_a_fault(void)
-{
-    sigset_t blocked;
-
-    return pthread_sigmask(SIG_SETMASK, NULL, &blocked) != 0 || sigismember(&blocked, SIGBUS) == 1 ||
-           verso_guard_state() != VERSO_GUARD_ACTIVE;
 }
 
 /* Windows must begin where maps of this file can. */
@@ -113,7 +102,7 @@ static void choose_method(struct verso_scan *scan)
         read_because(run, "reading was asked for");
     } else if (bytes < LOOK_BYTES && scan->options.method != VERSO_SCAN_MAPPED) {
         read_because(run, "it is small: reading it costs less than a look at it");
-    } else if (would_die_of_a_fault()) {
+    } else if (!verso__guard_meets_faults()) {
         read_because(run, "SIGBUS is blocked, or another handler has been put over the guard: a map would not be safe");
     } else if (has_large_granules(&run->source)) {
         read_because(run, "it is made of hugetlb pages, which windows would have to heed");

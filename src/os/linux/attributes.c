@@ -26,12 +26,20 @@ static struct link link_to(int fd)
     return link;
 }
 
+/* What is open can't be missing: then /proc is. */
+static ssize_t by_link(ssize_t answer)
+{
+    if (answer < 0 && errno == ENOENT)
+        errno = ENOSYS;
+    return answer;
+}
+
 int verso__os_attribute_names(int fd, char *out_names, size_t room_bytes, size_t *out_bytes)
 {
     ssize_t n = flistxattr(fd, out_names, room_bytes);
 
     if (n < 0 && errno == EBADF)
-        n = listxattr(link_to(fd).path, out_names, room_bytes);
+        n = by_link(listxattr(link_to(fd).path, out_names, room_bytes));
     if (n < 0)
         return -errno;
     *out_bytes = (size_t)n;
@@ -43,7 +51,7 @@ int verso__os_attribute_get(int fd, const char *name, void *out_value, size_t ro
     ssize_t n = fgetxattr(fd, name, out_value, room_bytes);
 
     if (n < 0 && errno == EBADF)
-        n = getxattr(link_to(fd).path, name, out_value, room_bytes);
+        n = by_link(getxattr(link_to(fd).path, name, out_value, room_bytes));
     if (n < 0)
         return -errno;
     *out_bytes = (size_t)n;
@@ -55,7 +63,7 @@ int verso__os_attribute_set(int fd, const char *name, const void *value, size_t 
     int r = fsetxattr(fd, name, value, bytes, 0);
 
     if (r < 0 && errno == EBADF)
-        r = setxattr(link_to(fd).path, name, value, bytes, 0);
+        r = (int)by_link(setxattr(link_to(fd).path, name, value, bytes, 0));
     return r < 0 ? -errno : 0;
 }
 
@@ -64,7 +72,7 @@ int verso__os_attribute_remove(int fd, const char *name)
     int r = fremovexattr(fd, name);
 
     if (r < 0 && errno == EBADF)
-        r = removexattr(link_to(fd).path, name);
+        r = (int)by_link(removexattr(link_to(fd).path, name));
     return r < 0 ? -errno : 0;
 }
 
@@ -73,7 +81,7 @@ int verso__os_set_mode(int fd, unsigned mode)
     int r = fchmod(fd, mode);
 
     if (r < 0 && errno == EBADF)
-        r = chmod(link_to(fd).path, mode);
+        r = (int)by_link(chmod(link_to(fd).path, mode));
     return r < 0 ? -errno : 0;
 }
 
@@ -97,6 +105,6 @@ int verso__os_set_times(int fd, int64_t accessed_ns, int64_t modified_ns)
     int r = futimens(fd, times);
 
     if (r < 0 && errno == EBADF) /* as a place */
-        r = utimensat(AT_FDCWD, link_to(fd).path, times, 0);
+        r = (int)by_link(utimensat(AT_FDCWD, link_to(fd).path, times, 0));
     return r < 0 ? -errno : 0;
 }

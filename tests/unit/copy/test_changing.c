@@ -3,6 +3,7 @@
 #include "copying.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #define BYTES ((uint64_t)3 << 20)
@@ -123,6 +124,19 @@ static void test_a_source_cut_short(void **state)
     }
 }
 
+/* A fault could not be told then, and would end the process. */
+static void test_a_source_cut_short_while_faults_are_blocked(void **state)
+{
+    sigset_t bus, before;
+
+    (void)state;
+    assert_int_equal(sigemptyset(&bus) + sigaddset(&bus, SIGBUS), 0);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &bus, &before), 0);
+    cut_short(BYTES, VERSO_COPY_METHOD_AUTO, true, true);
+    cut_short(BYTES, VERSO_COPY_METHOD_MAPPED, true, true);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+}
+
 struct storing {
     int fd; /* of the source */
     atomic_bool is_over;
@@ -186,6 +200,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         fresh_test(test_a_change_is_told),
         fresh_test(test_a_source_cut_short),
+        fresh_test(test_a_source_cut_short_while_faults_are_blocked),
         fresh_test(test_a_checksum_is_of_the_copy),
         fresh_test(test_what_comes_back_is_compared),
     };
