@@ -224,6 +224,7 @@ static int search_memory(struct verso_scan *scan, struct search *search, const c
     r = verso_scan_memory(scan, data, bytes);
     if (r == 0)
         r = verso_scan_result(scan, &result);
+    search->file->result.kernel = result.kernel;
     search->base += cut;
     if (numbers)
         search->base_lines += result.lines - (cut < bytes ? patterns.newlines_max : 0);
@@ -329,10 +330,19 @@ static void print_json_begin(struct scan_file *file)
     json_decref(object);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
 static int search_file(struct verso_scan *scan, int fd, struct scan_file *file, void *state)
 {
     struct search *search = state;
     bool is_sized = S_ISREG(file->status.st_mode) && file->status.st_size > 0;
+    uint64_t start_ns;
     int r;
 
     begin(search, file);
@@ -344,7 +354,10 @@ static int search_file(struct verso_scan *scan, int fd, struct scan_file *file, 
         file->result.thread_count = 1;
         file->result.why = "what can't be read twice is kept until its lines are printed";
         find_lines_begin(&search->lines, file, -1, 0);
-        return search_stream(scan, fd, search);
+        start_ns = now_ns();
+        r = search_stream(scan, fd, search);
+        file->result.duration_ns = now_ns() - start_ns;
+        return r;
     }
     find_lines_begin(&search->lines, file, fd, (uint64_t)file->status.st_size);
     r = scan_run(scan, fd, file);
@@ -454,6 +467,7 @@ static int search_names(int count, char **arguments)
         .finish = finish,
         .clear = clear,
         .show = keep,
+        .schema = SCHEMA,
     };
     struct scan_names names;
     int answer = scan_names_read(count, arguments, &names);
@@ -461,12 +475,7 @@ static int search_names(int count, char **arguments)
     if (answer >= 0)
         return answer;
     prefixed = with_names || (!without_names && (names.count > 1 || names.own));
-    if (common.json)
-        scan_json_begin(SCHEMA);
-    answer = scan_files(&job, &names);
-    if (common.json)
-        scan_json_end(NULL, NULL);
-    scan_names_clear(&names);
+    answer = scan_command(&job, &names);
     if (common.quiet && found_any)
         return EXIT_YES;
     return answer != EXIT_YES ? answer : found_any ? EXIT_YES : EXIT_NO;

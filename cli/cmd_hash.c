@@ -87,7 +87,12 @@ static void finish_making(struct verso_scan *scan, struct scan_file *file, void 
 
 static int make(int count, char **arguments)
 {
-    static const struct scan_job job = { .prepare = prepare_making, .finish = finish_making, .schema = SCHEMA };
+    static const struct scan_job job = {
+        .is_in_order = true,
+        .prepare = prepare_making,
+        .finish = finish_making,
+        .schema = SCHEMA,
+    };
     struct scan_names names;
     int answer = scan_names_read(count, arguments, &names);
 
@@ -229,6 +234,7 @@ static int sum_up(int answer)
 static int check_lines(int answer)
 {
     static const struct scan_job job = {
+        .is_in_order = true,
         .answer_bytes = sizeof(struct answer),
         .prepare = prepare_checking,
         .finish = finish_checking,

@@ -2,7 +2,9 @@
 /*
  * scan_explain - how files were passed, and how near that came to what the machine can do.
  *
- * The limit is measured here and now: the same loops, with as many threads, over memory of this process.
+ * The limit is measured here and now: the same loops, with as many threads, over memory of this process. Where a file
+ * is passed in order, as for a checksum, more threads than one can bring it in but not do the work: the limit is what
+ * one thread does, times the files that were passed at once.
  */
 #include "scan_files.h"
 
@@ -81,7 +83,7 @@ static double measure_limit(struct verso_scan *scan)
     return best;
 }
 
-void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t duration_ns)
+void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t duration_ns, unsigned lanes)
 {
     struct verso_scan_options options = VERSO_SCAN_OPTIONS_INIT;
     struct verso_scan *scan = NULL;
@@ -89,15 +91,19 @@ void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t dur
     double limit = 0, rate = gigabytes_per_second(bytes, duration_ns);
     char size[32];
 
-    options.thread_count = (unsigned)scan_request.thread_count;
+    options.thread_count = job->is_in_order ? 1 : (unsigned)scan_request.thread_count;
     if (verso_scan_open(&options, &scan) < 0 || job->prepare(scan, state) < 0)
         (void)trouble_error();
     else
-        limit = measure_limit(scan);
+        limit = measure_limit(scan) * (job->is_in_order ? lanes : 1);
     if (limit > 0)
-        note("all together: %s in %.3f ms, %.1f GB/s: %.0f %% of this machine's limit (the same loops over memory: "
+        note("all together: %s in %.3f ms, %.1f GB/s: %.0f %% of this machine's limit (the same loops over memory%s: "
              "%.1f GB/s)",
-             bytes_shown(bytes, size), (double)duration_ns / 1e6, rate, 100 * rate / limit, limit);
+             bytes_shown(bytes, size), (double)duration_ns / 1e6, rate, 100 * rate / limit,
+             !job->is_in_order ? ""
+             : lanes > 1       ? ", by one thread for each file"
+                               : ", by one thread, as order wants it",
+             limit);
     if (job->clear)
         job->clear(state);
     verso_scan_close(scan);

@@ -59,7 +59,8 @@ static struct {
     uint64_t scanned_ns; /* by scans that say how long they took */
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t moved;
+    pthread_cond_t moved; /* the turn */
+    pthread_cond_t ended; /* a thread */
     size_t next;
     size_t turn;
     unsigned working;
@@ -352,7 +353,7 @@ static void *work(void *arg)
     lane_close(&small);
     pthread_mutex_lock(&run.lock);
     run.working--;
-    pthread_cond_broadcast(&run.moved);
+    pthread_cond_signal(&run.ended);
     pthread_mutex_unlock(&run.lock);
     return NULL;
 }
@@ -370,7 +371,7 @@ static void watch(const pthread_t *threads, unsigned count)
         until.tv_nsec += WATCH_MS * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
-        (void)pthread_cond_timedwait(&run.moved, &run.lock, &until);
+        (void)pthread_cond_timedwait(&run.ended, &run.lock, &until);
         progress_step(&run.progress, atomic_load(&run.passed_bytes));
         for (unsigned i = 0; interrupted() && run.working && i < count; i++)
             pthread_kill(threads[i], SIGINT); /* its reads end, and see that */
@@ -430,12 +431,15 @@ static uint64_t now_ns(void)
 
 static unsigned threads_wanted(const struct scan_names *names)
 {
-    long processors = scan_request.thread_count ? (long)scan_request.thread_count : sysconf(_SC_NPROCESSORS_ONLN);
+    long processors;
 
-    return names->count < POOL_NAMES_MIN || processors < 2 ? 1 : (unsigned)processors;
+    if (names->count < POOL_NAMES_MIN)
+        return 1;
+    processors = scan_request.thread_count ? (long)scan_request.thread_count : sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 2 ? 1 : (unsigned)processors;
 }
 
-int scan_files(const struct scan_job *job, const struct scan_names *names)
+static int scan_files(const struct scan_job *job, const struct scan_names *names)
 {
     unsigned threads = threads_wanted(names);
     uint64_t start_ns = now_ns();
@@ -448,6 +452,7 @@ int scan_files(const struct scan_job *job, const struct scan_names *names)
         run.batch_names = 1;
     run.batch_count = (names->count + run.batch_names - 1) / run.batch_names;
     pthread_cond_init(&run.moved, NULL);
+    pthread_cond_init(&run.ended, NULL);
     progress_start(&run.progress, "scanning", measure(names), true);
     if (run.pooled) {
         run_threads(threads);
@@ -458,10 +463,8 @@ int scan_files(const struct scan_job *job, const struct scan_names *names)
     lane_close(&run.large);
     progress_end(&run.progress);
     if (run.scanned_ns && !interrupted())
-        scan_explain_limit(job, atomic_load(&run.passed_bytes), now_ns() - start_ns);
-    if (interrupted())
-        return trouble("interrupted");
-    return atomic_load(&run.troubled) || names->troubled ? EXIT_TROUBLE : EXIT_YES;
+        scan_explain_limit(job, atomic_load(&run.passed_bytes), now_ns() - start_ns, threads);
+    return interrupted() || atomic_load(&run.troubled) || names->troubled ? EXIT_TROUBLE : EXIT_YES;
 }
 
 int scan_command(const struct scan_job *job, struct scan_names *names)
@@ -476,5 +479,5 @@ int scan_command(const struct scan_job *job, struct scan_names *names)
     else if (job->print_total)
         job->print_total(names);
     scan_names_clear(names);
-    return answer;
+    return interrupted() ? trouble("interrupted") : answer; /* behind what was still printed */
 }

@@ -122,6 +122,7 @@ json_t *scan_file_json(const struct scan_file *file);
 /* ---- The work ---- */
 
 struct scan_job {
+    bool is_in_order;    /* one thread at a time is at work on a file, whatever their number */
     size_t state_bytes;  /* of the command's own, beside each scan; zeroed */
     size_t answer_bytes; /* of the command's own, for each file; zeroed */
     /* Says what a new scan is to find out. 0 or the library's failure. */
@@ -143,10 +144,8 @@ struct scan_job {
 /* verso_scan_fd(), with file->result filled. What it answers. */
 int scan_run(struct verso_scan *scan, int fd, struct scan_file *file);
 
-/* Passes all files. EXIT_YES, or EXIT_TROUBLE when anything went wrong with any (told). */
-int scan_files(const struct scan_job *job, const struct scan_names *names);
-
-/* The same, with the document of --json around it or totals behind it; clears @names. */
+/* Passes all files, with the document of --json around them or totals behind; clears @names. EXIT_YES, or EXIT_TROUBLE
+ * when anything went wrong with any, or all was interrupted (told). */
 int scan_command(const struct scan_job *job, struct scan_names *names);
 
 /* From anywhere: enough is known, no more files. */
@@ -160,7 +159,7 @@ bool scan_is_stopped(void);
 void scan_explain_file(const struct scan_file *file);
 /* The same in a file's object. */
 void scan_explain_json(json_t *object, const struct verso_scan_result *result);
-/* How fast all went, beside how fast the same loops pass memory, tried now. */
-void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t duration_ns);
+/* How fast all went, beside how fast the same loops pass memory, tried now. @lanes: files passed at once. */
+void scan_explain_limit(const struct scan_job *job, uint64_t bytes, uint64_t duration_ns, unsigned lanes);
 
 #endif

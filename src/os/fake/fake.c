@@ -40,6 +40,7 @@ static struct {
         unsigned left;
     } named[NAMED_COUNT_MAX];
     size_t transfer_bytes_max;
+    uint64_t bad_byte; /* of every file; 0: none */
 } state;
 
 static void forget_plans(void)
@@ -160,12 +161,20 @@ void fake_short_transfers(size_t bytes_max)
     pthread_mutex_unlock(&lock);
 }
 
+void fake_bad_byte(uint64_t offset_bytes)
+{
+    pthread_mutex_lock(&lock);
+    state.bad_byte = offset_bytes;
+    pthread_mutex_unlock(&lock);
+}
+
 void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
     forget_plans();
     memset(state.named, 0, sizeof(state.named));
     state.transfer_bytes_max = 0;
+    state.bad_byte = 0;
     state.counting = false;
     pthread_mutex_unlock(&lock);
 }
@@ -418,6 +427,25 @@ int __wrap_verso__os_read(int fd, void *out_data, size_t bytes, size_t *out_done
     int error = REFUSE("read", (EIO, EISDIR));
 
     return error ? error : __real_verso__os_read(fd, out_data, transfer_limit(bytes), out_done);
+}
+
+static bool reaches_bad_byte(uint64_t offset, size_t bytes)
+{
+    bool reaches;
+
+    pthread_mutex_lock(&lock);
+    reaches = state.bad_byte && offset <= state.bad_byte && state.bad_byte - offset < bytes;
+    pthread_mutex_unlock(&lock);
+    return reaches;
+}
+
+int __wrap_verso__os_read_at(int fd, uint64_t offset, void *out_data, size_t bytes, size_t *out_done)
+{
+    int error = REFUSE("read_at", (EIO));
+
+    if (!error && reaches_bad_byte(offset, bytes))
+        error = -EIO;
+    return error ? error : __real_verso__os_read_at(fd, offset, out_data, bytes, out_done);
 }
 
 /* What it was to write is half there when it fails, as on a disk that fills up. */

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* ---- Counting calls, and failing the n-th ---- */
 
@@ -56,6 +57,10 @@ void fake_fail_call(const char *name, int error, unsigned count);
 
 /* verso__os_read() and verso__os_copy_range() move at most this many bytes at a time; 0: no limit. */
 void fake_short_transfers(size_t bytes_max);
+
+/* Each verso__os_read_at() that reaches the byte at @offset_bytes, of any file, is answered with -EIO, as by a disk
+ * with a bad place; 0: none is. */
+void fake_bad_byte(uint64_t offset_bytes);
 
 /* Forgets every plan and limit, ends counting. The ledger stays. */
 void fake_reset(void);
