@@ -21,6 +21,7 @@
     X(count)            \
     X(find)             \
     X(hash)             \
+    X(share)            \
     X(stat)             \
     X(maps)             \
     X(doctor)

@@ -19,6 +19,7 @@
 #include <verso/pages.h>    /* memory from nothing, and guards */
 #include <verso/ring.h>     /* a byte ring between two threads */
 #include <verso/scan.h>     /* one pass through a file, for all there is to know */
+#include <verso/share.h>    /* memory that processes share, and that survives them */
 #include <verso/slab.h>     /* objects of one size */
 #include <verso/window.h>   /* files larger than memory */
 

@@ -61,7 +61,17 @@ VERSO_BEGIN_DECLS
       "what was done until then is in the result; begin again when the work is wanted after all")                      \
     X(VERSO_E_VERIFY, -20023, "what was read back is not what was written",                                            \
       "the storage, the cable or the memory is failing: look at `dmesg`, and do not trust this copy")                  \
-    X(VERSO_E_SAME_FILE, -20024, "source and target are one and the same file", "name another target")
+    X(VERSO_E_SAME_FILE, -20024, "source and target are one and the same file", "name another target")                 \
+    X(VERSO_E_FORMAT, -20025, "this is not a region that processes share, or it is damaged",                           \
+      "the hint of the record says what is wrong; `verso share remove` takes away what is left of a region")           \
+    X(VERSO_E_MACHINE, -20026, "the region was made by another kind of machine, or by another version of verso",       \
+      "make it anew with this one")                                                                                    \
+    X(VERSO_E_KIND, -20027, "the region holds something else: another kind, version or layout",                        \
+      "`verso share list` shows what it holds; was everything that uses it compiled from the same headers?")           \
+    X(VERSO_E_OWNER, -20028, "it belongs to another user",                                                             \
+      "VERSO_SHARE_ANY_OWNER attaches all the same; do so only if that user is to be trusted")                         \
+    X(VERSO_E_UNSEALED, -20029, "the memory could be cut under its users: it is not sealed against shrinking",         \
+      "let verso_share_create_anonymous() make it")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

@@ -3,7 +3,7 @@
  * table.h - every kernel feature verso knows of: X(name, since, what it is for, what verso does without it); N the same
  * for what some of verso does not work without.
  *
- * In the order of the manual: maps, advice, files, faults, seeing. os/linux/probe_*.c knows by the name how to try each
+ * In the order of the manual: maps, advice, files, faults, seeing, lives. os/linux/probe_*.c knows by the name how to try each
  * one.
  */
 #ifndef VERSO_SRC_FEATURES_TABLE_H
@@ -208,7 +208,16 @@
       "nothing: faults are counted, not listed; see kernel.perf_event_paranoid") \
     X("filemap tracepoints", "Linux 3.10", \
       "pages as they enter and leave the cache", \
-      "nothing: `verso watch` looks again and again")
+      "nothing: `verso watch` looks again and again") \
+    N("F_OFD_SETLK", "Linux 3.15", \
+      "knowing which processes have shared memory attached", \
+      "no verso_share_create(), no verso_share_attach()") \
+    X("life words", "Linux 2.6.17", \
+      "the kernel marking a word in shared memory when a thread ends (a robust mutex across two pages)", \
+      "looks every 10 ms whether who is waited for still lives") \
+    X("futex_waitv", "Linux 5.16", \
+      "sleeping at a word and at the lives of those who should change it", \
+      "looks every 10 ms whether who is waited for still lives")
 /* clang-format on */
 
 #endif

@@ -41,6 +41,9 @@ unsigned verso__os_processor_count(void);
 /* Nanoseconds on a clock that never goes back. Its zero is arbitrary. */
 uint64_t verso__os_clock_ns(void);
 
+/* Nanoseconds since the epoch, as far as the machine knows. */
+int64_t verso__os_date_ns(void);
+
 /* Which process and thread this is. Async-signal-safe. */
 void verso__os_identity(pid_t *out_process, pid_t *out_thread);
 
@@ -151,11 +154,31 @@ int verso__os_name_file(int fd, int directory, const char *path);
 /* Whether that can be had here: without /proc, ordinary users of older kernels can't. */
 bool verso__os_can_name_file(void);
 
+/* A directory of this user alone (0700 before umask). -EEXIST: there is something. */
+int verso__os_make_directory(const char *path);
+
+/* Calls @each with every name in a directory but . and ..; stops and returns its answer when that is not 0. */
+int verso__os_names(const char *path, int (*each)(const char *name, void *arg), void *arg);
+
 /* What a symbolic link says, with a NUL. -EINVAL when it is none; -ENAMETOOLONG when it does not fit. */
 int verso__os_link_text(int directory, const char *path, char *out_text, size_t room_bytes);
 
 /* A lock on the open file, until it is closed. -EBUSY: another open file has it. Never waits. */
 int verso__os_lock_file(int fd);
+
+/* A lock on one byte of the file, which may lie past its end, for the open file @fd: until it is given back or the last
+ * descriptor of that open file, duplicates and forked ones too, is closed. Never waits: -EAGAIN when another open file
+ * has one that excludes it. EXCLUSIVE wants @fd open for writing, SHARED for reading (-EBADF). Changes the mode of one
+ * held. Unlocking can't fail as long as this open file has no lock of the same mode on the bytes beside it. */
+enum verso__os_byte_lock {
+    VERSO__OS_BYTE_SHARED = 1,
+    VERSO__OS_BYTE_EXCLUSIVE,
+};
+int verso__os_byte_lock(int fd, uint64_t byte, enum verso__os_byte_lock how);
+void verso__os_byte_unlock(int fd, uint64_t byte);
+
+/* Whether another open file than @fd's holds a lock on any byte of a range: 1, 0, -errno. */
+int verso__os_bytes_are_locked(int fd, uint64_t first, uint64_t count);
 
 /* Sets the file's size; grown parts are holes. -EFBIG past RLIMIT_FSIZE, without the signal SIGXFSZ. */
 int verso__os_truncate(int fd, uint64_t bytes);
@@ -266,6 +289,11 @@ int verso__os_memory_file(const char *name, unsigned flags, int *out_fd);
 int verso__os_seals_add(int fd, unsigned seals);
 int verso__os_seals_get(int fd, unsigned *out_seals);
 
+/* A descriptor through a Unix socket, with one byte beside it. Receive: -EPROTO: something else came, and is gone;
+ * -ECONNRESET: the other end has closed. The new one is close-on-exec. */
+int verso__os_send_descriptor(int socket_fd, int fd);
+int verso__os_receive_descriptor(int socket_fd, int *out_fd);
+
 /* ---- Memory --------------------------------------------------------------------------------------------------- */
 
 enum verso__os_access {
@@ -310,6 +338,10 @@ int verso__os_check_mapped(void *address, size_t bytes);
 
 /* Grows, shrinks or moves. @may_move false: -ENOMEM when the room behind is taken. */
 int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_move, void **out_address);
+
+/* A second mapping of the pages of a shared one, over @target, which is ours (mremap of 0 bytes): also where no new
+ * mapping could be made, as of a file sealed against writing since. */
+int verso__os_map_again(void *address, size_t bytes, void *target);
 
 /* Moves the pages of a mapping over @target, which is ours and does not overlap it; where they stood is nothing then.
  * -EFAULT when the range is several mappings and the kernel moves only one (before 6.17). */
@@ -408,9 +440,62 @@ void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned
 int verso__os_barrier_announce(void);
 int verso__os_barrier(void);
 
+/* A word in memory that processes share, and what it has to be for the sleep to go on. */
+struct verso__os_futex_word {
+    const _Atomic uint32_t *word;
+    uint32_t expected;
+};
+#define VERSO__OS_FUTEX_WORDS_MAX 128
+
+/* verso__os_futex_wait() at several words at once, all SHARED: until one of them is woken or is another. -ENOSYS before
+ * Linux 5.16. */
+int verso__os_futex_wait_any(const struct verso__os_futex_word *words, unsigned count, uint64_t deadline_ns);
+
 /* How many fork()s lie between the first process that asked and this one: another number than before, and this process
  * is a child. Cheap: no system call. Children of clone(2) and vfork(2) are not seen. */
 unsigned verso__os_forks(void);
+
+/* ---- Life and death ---------------------------------------------------------------------------------------------- */
+
+/* Which process, for all times: the id alone comes round again. */
+struct verso__os_life_mark {
+    uint32_t process; /* as it sees itself */
+    uint32_t thread;
+    uint64_t start_ticks;
+    uint64_t thread_start_ticks;
+    uint64_t namespace; /* of process ids: its inode number */
+};
+/* Of the caller; what can't be had without /proc is 0. */
+void verso__os_life_mark(struct verso__os_life_mark *out_mark);
+
+/* The inode number of this process's namespace of ids, 0 without /proc. Cheaper than the whole mark. */
+uint64_t verso__os_life_namespace(void);
+
+/* True is proof that the process (or thread) @id, of this process's own namespace, which began at @start_ticks, has
+ * ended: not there, another one, or a zombie. False: not known. */
+bool verso__os_is_gone(uint32_t id, uint64_t start_ticks);
+
+/*
+ * The life word of the calling thread: its first four bytes hold the thread's id and FUTEX_WAITERS until the thread
+ * ends, however it does; then the kernel puts VERSO__OS_LIFE_OVER there, and wakes one of those who sleep at it. @page
+ * is a page of a shared map; the word is its last 8 bytes, and nobody else's until life_end(). *out_life is the same word
+ * in a mapping of its own. The kernel writes only if what stands there is what was put there, so a process that scribbles
+ * over the word can hide a death or feign one, nothing else.
+ * -EOPNOTSUPP: this libc's mutexes don't lie so. -ENOMEM, -EINVAL.
+ */
+#define VERSO__OS_LIFE_BYTES 8
+#define VERSO__OS_LIFE_OVER UINT32_C(0x40000000)
+int verso__os_life_begin(void *page, void **out_life);
+
+/* By the same thread: the word is 0, its mapping gone. -EBUSY: somebody has scribbled over it, and it can't be ended;
+ * nothing is done, try again or leave it. */
+int verso__os_life_end(void *life);
+
+/* By any thread: cuts a life off from the shared page, which can then go. Its thread still has to end it. */
+int verso__os_life_detach(void *life);
+
+/* Frees the mappings of a life whose thread has ended, or that belonged to the parent of this process. */
+void verso__os_life_forget(void *life);
 
 /* ---- Residency ------------------------------------------------------------------------------------------------ */
 

@@ -307,6 +307,12 @@ static void noted_reserve(size_t bytes, size_t align_bytes, void **out_address)
     ledger_memory_add(*out_address, bytes);
 }
 
+static void noted_map_again(const void *address, size_t bytes, const void *target)
+{
+    ledger_memory_use("map again", address, bytes);
+    ledger_memory_use("map again over", target, bytes);
+}
+
 static void noted_seal_mapping(void *address, size_t bytes)
 {
     ledger_memory_use("seal", address, bytes);
@@ -420,6 +426,24 @@ int __wrap_verso__os_move(void *address, size_t bytes, void *target)
     if (r < 0)
         ledger_memory_add(address, bytes);
     return r;
+}
+
+/* Refused only after the descriptor was taken off the socket, as by a peer that sent something else: a second try
+ * finds the next. */
+int __wrap_verso__os_receive_descriptor(int socket_fd, int *out_fd)
+{
+    int error = REFUSE("receive_descriptor", (EPROTO, ECONNRESET));
+    int fd, r = __real_verso__os_receive_descriptor(socket_fd, &fd);
+
+    if (r < 0)
+        return r;
+    if (error) {
+        __real_verso__os_close(fd);
+        return error;
+    }
+    ledger_descriptor_add(fd);
+    *out_fd = fd;
+    return 0;
 }
 
 int __wrap_verso__os_read(int fd, void *out_data, size_t bytes, size_t *out_done)

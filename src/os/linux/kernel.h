@@ -18,9 +18,21 @@
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* 6.5 */
 #endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449 /* 5.16 */
+#endif
 #ifndef SYS_mseal
 #define SYS_mseal 462 /* 6.10 */
 #endif
+
+/* An entry of futex_waitv(2); its flags say how large the word is. */
+struct verso__futex_waitv {
+    uint64_t value;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+};
+#define VERSO__FUTEX_32 2
 
 struct verso__cachestat_range {
     uint64_t off;

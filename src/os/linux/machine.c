@@ -69,6 +69,14 @@ uint64_t verso__os_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+int64_t verso__os_date_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 void verso__os_identity(pid_t *out_process, pid_t *out_thread)
 {
     *out_process = getpid();

@@ -113,6 +113,11 @@ int verso__os_remap(void *address, size_t old_bytes, size_t new_bytes, bool may_
     return 0;
 }
 
+int verso__os_map_again(void *address, size_t bytes, void *target)
+{
+    return mremap(address, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target) == MAP_FAILED ? -errno : 0;
+}
+
 int verso__os_move(void *address, size_t bytes, void *target)
 {
     return mremap(address, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target) == MAP_FAILED ? -errno : 0;

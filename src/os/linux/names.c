@@ -2,11 +2,14 @@
 /* names - directories' entries: what they lead to, giving them away, taking them out. */
 #include "os/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -67,6 +70,33 @@ bool verso__os_can_name_file(void)
     return atomic_load_explicit(&known, memory_order_relaxed);
 }
 
+int verso__os_make_directory(const char *path)
+{
+    return mkdir(path, 0700) < 0 ? -errno : 0;
+}
+
+int verso__os_names(const char *path, int (*each)(const char *name, void *arg), void *arg)
+{
+    const struct dirent *entry;
+    DIR *list = opendir(path);
+    int r = 0;
+
+    if (!list)
+        return -errno;
+    while (r == 0) {
+        errno = 0;
+        entry = readdir(list);
+        if (!entry) {
+            r = -errno;
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = each(entry->d_name, arg);
+    }
+    (void)closedir(list);
+    return r;
+}
+
 int verso__os_remove_at(int directory, const char *path)
 {
     return unlinkat(directory, path, 0) < 0 ? -errno : 0;
@@ -82,4 +112,33 @@ int verso__os_lock_file(int fd)
     if (r < 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     return 0;
+}
+
+int verso__os_byte_lock(int fd, uint64_t byte, enum verso__os_byte_lock how)
+{
+    struct flock range = { .l_type = how == VERSO__OS_BYTE_SHARED ? F_RDLCK : F_WRLCK,
+                           .l_whence = SEEK_SET,
+                           .l_start = (off_t)byte,
+                           .l_len = 1 };
+
+    if (fcntl(fd, F_OFD_SETLK, &range) == 0)
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* Only where two locks were joined would the kernel need memory, to part them. */
+void verso__os_byte_unlock(int fd, uint64_t byte)
+{
+    struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1 };
+
+    (void)fcntl(fd, F_OFD_SETLK, &range);
+}
+
+int verso__os_bytes_are_locked(int fd, uint64_t first, uint64_t count)
+{
+    struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)first, .l_len = (off_t)count };
+
+    if (fcntl(fd, F_OFD_GETLK, &range) < 0)
+        return -errno;
+    return range.l_type != F_UNLCK;
 }

@@ -21,7 +21,7 @@ int verso__os_probe(const char *feature, const char **out_note)
 {
     static const struct probe *const tables[] = {
         verso__probes_of_maps,   verso__probes_of_advice, verso__probes_of_files,
-        verso__probes_of_faults, verso__probes_of_seeing,
+        verso__probes_of_faults, verso__probes_of_seeing, verso__probes_of_lives,
     };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

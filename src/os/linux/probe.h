@@ -21,6 +21,7 @@ extern const struct probe verso__probes_of_advice[];
 extern const struct probe verso__probes_of_files[];
 extern const struct probe verso__probes_of_faults[];
 extern const struct probe verso__probes_of_seeing[];
+extern const struct probe verso__probes_of_lives[];
 
 /* Anonymous private memory, readable and writable, nothing in it yet. Give it back with verso__os_unmap(). */
 int verso__probe_memory(size_t bytes, char **out_memory);

@@ -38,6 +38,26 @@ void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned
     errno = before;
 }
 
+int verso__os_futex_wait_any(const struct verso__os_futex_word *words, unsigned count, uint64_t deadline_ns)
+{
+    struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / 1000000000U),
+                                 .tv_nsec = (long)(deadline_ns % 1000000000U) };
+    struct verso__futex_waitv entries[VERSO__OS_FUTEX_WORDS_MAX] = { 0 };
+    long r;
+
+    if (count > VERSO__OS_FUTEX_WORDS_MAX)
+        return -EINVAL;
+    for (unsigned i = 0; i < count; i++)
+        entries[i] = (struct verso__futex_waitv){ .value = words[i].expected,
+                                                  .address = (uintptr_t)words[i].word,
+                                                  .flags = VERSO__FUTEX_32 };
+    do
+        r = syscall(SYS_futex_waitv, entries, count, 0, deadline_ns == VERSO__OS_NEVER ? NULL : &deadline,
+                    CLOCK_MONOTONIC);
+    while (r < 0 && errno == EINTR);
+    return r < 0 && errno != EAGAIN ? -errno : 0;
+}
+
 int verso__os_barrier_announce(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) < 0 ? -errno : 0;
