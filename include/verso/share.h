@@ -81,7 +81,7 @@ struct verso_share_options {
     ((uint64_t)(version)*UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)sizeof(type) << 8 ^ (uint64_t) __alignof__(type) ^ \
      (uint64_t)sizeof(long) << 48)
 
-/* ---- Names -------------------------------------------------------------------------------------------------------- */
+/* ---- Names ---- */
 
 /**
  * verso_share_create() - make a region under a name
@@ -101,10 +101,10 @@ struct verso_share_options {
  * Owns:    you own *out_share until verso_share_close(); untouched on failure.
  * Errors:  -EINVAL (a name that is none), -ENAMETOOLONG; VERSO_E_OPTIONS; VERSO_E_RANGE (0 bytes, or more than
  *          most_bytes); VERSO_E_OVERFLOW. Create: -EEXIST; -ENOSPC (/dev/shm is full); what prepare answers. Attach:
- *          -ENOENT; VERSO_E_FORMAT (too short, cut, damaged, not a region), VERSO_E_MACHINE (of another byte order, page
- *          size, or version of this library), VERSO_E_KIND (other kind, version or layout), VERSO_E_OWNER; -EUSERS (all
- *          places of members are taken); -EBUSY (a member that goes has been keeping the door for two seconds). Both:
- *          -EACCES, -EPERM, -ENOMEM, -EMFILE, -ENOLCK, -ELOOP (the name is a symbolic link).
+ *          -ENOENT; VERSO_E_FORMAT (too short, cut, damaged, not a region), VERSO_E_MACHINE (of another byte order,
+ *          page size, or version of this library), VERSO_E_KIND (other kind, version or layout), VERSO_E_OWNER;
+ *          -EUSERS (all places of members are taken); -EBUSY (a member that goes has been keeping the door for two
+ *          seconds). Both: -EACCES, -EPERM, -ENOMEM, -EMFILE, -ENOLCK, -ELOOP (the name is a symbolic link).
  * Threads: any. One process may attach more than once.
  * Source:  open(2) O_TMPFILE, linkat(2), fallocate(2), fcntl(2) "Open file description locks".
  */
@@ -138,7 +138,7 @@ VERSO_API void verso_share_close(struct verso_share *share);
  */
 VERSO_API int verso_share_remove(const char *name);
 
-/* ---- Without a name ------------------------------------------------------------------------------------------------ */
+/* ---- Without a name ---- */
 
 /**
  * verso_share_create_anonymous()  - make a region that only a descriptor leads to
@@ -176,7 +176,7 @@ VERSO_API VERSO_MUST_CHECK int verso_share_send(struct verso_share *share, int s
 VERSO_API VERSO_MUST_CHECK int verso_share_receive(int socket_fd, const struct verso_share_options *options,
                                                    struct verso_share **out_share);
 
-/* ---- Content ------------------------------------------------------------------------------------------------------- */
+/* ---- Content ---- */
 
 /**
  * verso_share_data()  - where the content begins: on a page; with HUGE, on a huge page
@@ -203,7 +203,7 @@ VERSO_API uint64_t verso_share_bytes(const struct verso_share *share);
  */
 VERSO_API VERSO_MUST_CHECK int verso_share_grow(struct verso_share *share, uint64_t bytes);
 
-/* ---- Pointers inside ------------------------------------------------------------------------------------------------ */
+/* ---- Pointers inside ---- */
 
 /* The distance from itself to what it points to, 0: nothing. Copying one elsewhere makes it point elsewhere. */
 struct verso_rel {
@@ -235,7 +235,7 @@ static inline void *verso_rel_get(const struct verso_rel *rel)
 VERSO_API void *verso_share_at(const struct verso_share *share, const struct verso_rel *rel, uint64_t bytes,
                                size_t align_bytes);
 
-/* ---- Seeing --------------------------------------------------------------------------------------------------------- */
+/* ---- Seeing ---- */
 
 struct verso_share_info {
     size_t struct_bytes;

@@ -3,8 +3,8 @@
  * table.h - every kernel feature verso knows of: X(name, since, what it is for, what verso does without it); N the same
  * for what some of verso does not work without.
  *
- * In the order of the manual: maps, advice, files, faults, seeing, lives. os/linux/probe_*.c knows by the name how to try each
- * one.
+ * In the order of the manual: maps, advice, files, faults, seeing, lives. os/linux/probe_*.c knows by the name how to
+ * try each one.
  */
 #ifndef VERSO_SRC_FEATURES_TABLE_H
 #define VERSO_SRC_FEATURES_TABLE_H

@@ -455,7 +455,7 @@ int verso__os_futex_wait_any(const struct verso__os_futex_word *words, unsigned 
  * is a child. Cheap: no system call. Children of clone(2) and vfork(2) are not seen. */
 unsigned verso__os_forks(void);
 
-/* ---- Life and death ---------------------------------------------------------------------------------------------- */
+/* ---- Life and death ---- */
 
 /* Which process, for all times: the id alone comes round again. */
 struct verso__os_life_mark {
@@ -478,9 +478,9 @@ bool verso__os_is_gone(uint32_t id, uint64_t start_ticks);
 /*
  * The life word of the calling thread: its first four bytes hold the thread's id and FUTEX_WAITERS until the thread
  * ends, however it does; then the kernel puts VERSO__OS_LIFE_OVER there, and wakes one of those who sleep at it. @page
- * is a page of a shared map; the word is its last 8 bytes, and nobody else's until life_end(). *out_life is the same word
- * in a mapping of its own. The kernel writes only if what stands there is what was put there, so a process that scribbles
- * over the word can hide a death or feign one, nothing else.
+ * is a page of a shared map; the word is its last 8 bytes, and nobody else's until life_end(). *out_life is the same
+ * word in a mapping of its own. The kernel writes only if what stands there is what was put there, so a process that
+ * scribbles over the word can hide a death or feign one, nothing else.
  * -EOPNOTSUPP: this libc's mutexes don't lie so. -ENOMEM, -EINVAL.
  */
 #define VERSO__OS_LIFE_BYTES 8

@@ -5,7 +5,6 @@
 #include "base/sums.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 void *verso_share_data(const struct verso_share *share)
 {
@@ -37,7 +36,7 @@ void *verso_share_at(const struct verso_share *share, const struct verso_rel *re
 
 /* ---- Growing ---- */
 
-static pthread_mutex_t growing = PTHREAD_MUTEX_INITIALIZER; /* an OFD lock does not hold off our own threads */
+pthread_mutex_t verso__share_growing = PTHREAD_MUTEX_INITIALIZER;
 
 /* The byte count is the last thing that changes: who dies before it has done nothing that shows. */
 static int grow(struct verso_share *share, uint64_t bytes, const char **out_step)
@@ -69,12 +68,12 @@ int verso_share_grow(struct verso_share *share, uint64_t bytes)
     r = verso__share_adopt_now(share);
     if (r < 0)
         return verso__fail(r, "fork", share->path);
-    (void)pthread_mutex_lock(&growing);
+    (void)pthread_mutex_lock(&verso__share_growing);
     r = verso__share_lock(share->fd, VERSO__SHARE_GROW_BYTE, VERSO__OS_BYTE_EXCLUSIVE);
     if (r == 0) {
         r = grow(share, bytes, &step);
         verso__os_byte_unlock(share->fd, VERSO__SHARE_GROW_BYTE);
     }
-    (void)pthread_mutex_unlock(&growing);
+    (void)pthread_mutex_unlock(&verso__share_growing);
     return r == 0 ? 0 : verso__fail(r, step, share->path);
 }

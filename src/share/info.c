@@ -156,7 +156,7 @@ int verso_share_info(struct verso_share *share, struct verso_share_info *out_inf
     r = verso__share_describe(share->fd, &made, share->is_member ? share->member : nobody, &file, &info);
     if (r < 0)
         return verso__fail(r, "members", share->path);
-    info.flags |= share->flags;
+    info.flags |= share->flags & ~(unsigned)VERSO_SHARE_KEEP; /* that is for who makes it to say */
     info.seats = count_seats(share);
     info.has_readers |= !share->is_member;
     info.was_abandoned = share->was_abandoned;

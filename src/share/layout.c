@@ -28,13 +28,12 @@ uint64_t verso__share_checksum(const struct verso__share_header *made)
     return sum;
 }
 
-/* Everything follows from these few numbers; so it can be checked by doing it again. False: too large. */
-static bool lay_out(struct verso__share_header *made)
+/* Everything follows from these few numbers; so it can be checked by doing it again. False: too large. @granule: what
+ * the content begins at a multiple of. */
+static bool lay_out(struct verso__share_header *made, uint64_t granule)
 {
-    uint64_t page = made->page_bytes, granule = page, members, content, most;
+    uint64_t page = made->page_bytes, members, content, most;
 
-    if (made->flags & VERSO_SHARE_HUGE && verso__os_huge_page_bytes())
-        granule = verso__os_huge_page_bytes();
     if (!verso__round_up(made->member_count * sizeof(struct verso__share_place), page, &members) ||
         !verso__round_up(made->most_bytes, page, &most))
         return false;
@@ -61,6 +60,7 @@ int verso__share_plan(uint64_t bytes, const struct verso_share_options *options,
         .creator = (uint32_t)verso__os_process_id(),
         .created_ns = verso__os_date_ns(),
     };
+    uint64_t huge = verso__os_huge_page_bytes();
 
     if (made.member_count > PLACES_MAX || made.seat_count > PLACES_MAX)
         return VERSO_E_OPTIONS;
@@ -71,7 +71,7 @@ int verso__share_plan(uint64_t bytes, const struct verso_share_options *options,
             return VERSO_E_OPTIONS;
         memcpy(made.kind, options->kind, strlen(options->kind));
     }
-    if (!lay_out(&made))
+    if (!lay_out(&made, options->flags & VERSO_SHARE_HUGE && huge ? huge : made.page_bytes))
         return VERSO_E_OVERFLOW;
     made.bytes = bytes;
     made.checksum = verso__share_checksum(&made);
@@ -83,6 +83,17 @@ static int refuse(struct verso__share_trouble *trouble, int code, const char *hi
 {
     trouble->hint = hint;
     return code;
+}
+
+/* Huge pages may be of another size where it was made (or not be told of here): any power of two will do. */
+static bool is_laid_out(const struct verso__share_header *made)
+{
+    struct verso__share_header same = *made;
+    uint64_t granule = made->page_bytes, offset = made->content_offset;
+
+    if (made->flags & VERSO_SHARE_HUGE)
+        granule = offset & -offset;
+    return granule >= made->page_bytes && lay_out(&same, granule) && memcmp(&same, made, CONSTANT_TO) == 0;
 }
 
 /* What it is at all, before anything else in it means something. */
@@ -100,7 +111,6 @@ static int check_machine(const struct verso__share_header *made, struct verso__s
 int verso__share_check(const struct verso__share_header *made, uint64_t file_bytes,
                        struct verso__share_trouble *trouble)
 {
-    struct verso__share_header same = *made;
     int r = check_machine(made, trouble);
 
     trouble->step = "header";
@@ -113,8 +123,8 @@ int verso__share_check(const struct verso__share_header *made, uint64_t file_byt
     if (file_bytes < made->file_bytes)
         return refuse(trouble, VERSO_E_FORMAT, "the file has been cut: it is shorter than its header says");
     if (made->member_count == 0 || made->member_count > PLACES_MAX || made->seat_count == 0 ||
-        made->seat_count > PLACES_MAX || !lay_out(&same) || memcmp(&same, made, CONSTANT_TO) != 0 ||
-        made->kind[sizeof(made->kind) - 1] != '\0' || file_bytes != made->file_bytes)
+        made->seat_count > PLACES_MAX || !is_laid_out(made) || made->kind[sizeof(made->kind) - 1] != '\0' ||
+        file_bytes != made->file_bytes)
         return refuse(trouble, VERSO_E_FORMAT, "its header contradicts itself");
     return 0;
 }

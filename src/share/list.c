@@ -2,8 +2,8 @@
 /*
  * list - looking at regions by name, and taking away what nobody needs.
  *
- * Looking leaves no trace: no place as a member, no mapping. What is abandoned is judged by the kernel's locks alone, and
- * removed behind the closed gate (region.c), so that nobody can come back to it meanwhile.
+ * Looking leaves no trace: no place as a member, no mapping. What is abandoned is judged by the kernel's locks alone,
+ * and removed behind the closed gate (attach.c), so that nobody can come back to it meanwhile.
  */
 #include "share/region.h"
 

@@ -81,9 +81,11 @@ int verso__share_path(const char *name, bool make, char out_path[PATH_MAX], stru
     }
     trouble->step = "directory";
     r = check_directory(out_path, trouble);
-    if (r < 0)
-        return r;
-    strcat(out_path, "/");
-    strcat(out_path, name); /* room for both was seen to */
-    return 0;
+    if (r == 0) { /* room for both was seen to */
+        size_t end = strlen(out_path);
+
+        out_path[end] = '/';
+        memcpy(out_path + end + 1, name, bytes + 1);
+    }
+    return r;
 }

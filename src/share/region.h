@@ -6,6 +6,7 @@
 #include "share/share.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 /* The last step tried, and what to say about its failure; for a call that ends in verso__fail_with(). */
 struct verso__share_trouble {
@@ -115,6 +116,11 @@ int verso__share_is_abandoned(int fd, const struct verso__share_header *made);
 
 /* A lock that others hold only for moments: tries for two seconds. -EBUSY. */
 int verso__share_lock(int fd, uint64_t byte, enum verso__os_byte_lock lock);
+
+/* ---- data.c ---- */
+
+/* Held while growing: a lock of the open file does not hold off our own threads. Taken before the list's. */
+extern pthread_mutex_t verso__share_growing;
 
 /* ---- info.c ---- */
 

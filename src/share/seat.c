@@ -2,9 +2,9 @@
 /*
  * seat - a page of a region for each thread that others may have to wait for.
  *
- * Sitting down takes the lock byte of a free seat, a new generation, and the life word; the thread keeps all of it until
- * it ends or the region is closed. What another thread recorded of who sat here before is then of an older generation,
- * and that is all it takes to know them dead.
+ * Sitting down takes the lock byte of a free seat, a new generation, and the life word; the thread keeps all of it
+ * until it ends or the region is closed. What another thread recorded of who sat here before is then of an older
+ * generation, and that is all it takes to know them dead.
  *
  * A region may be closed while other threads of the process sit in it. Their life words are in those threads' lists of
  * robust mutexes, and only they can take them out; so the words are cut off from the region and stay as orphans, until
@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 struct verso__share_sitting {
@@ -66,7 +65,8 @@ static void orphan(struct verso__share_sitting *sitting)
     orphans = sitting;
 }
 
-/* By its own thread. Should somebody have scribbled over the word, its mapping must stay: the thread's list leads there.
+/* By its own thread. Should somebody have scribbled over the word, its mapping must stay: the thread's list leads
+ * there.
  */
 static void end_life(struct verso__share_sitting *sitting)
 {
@@ -167,12 +167,24 @@ void verso__share_forget_seats(struct verso_share *share)
     forget_all(&share->sittings);
 }
 
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&verso__share_growing);
+    verso__share_list_lock();
+}
+
+static void after_fork(void)
+{
+    verso__share_list_unlock();
+    (void)pthread_mutex_unlock(&verso__share_growing);
+}
+
 /* The child's list of robust mutexes is empty: no life of the parent's is in it. */
 static void begin_child(void)
 {
     forget_all(&orphans);
     new_epoch();
-    verso__share_list_unlock();
+    after_fork();
 }
 
 static void prepare(void)
@@ -180,7 +192,7 @@ static void prepare(void)
     key_error = -pthread_key_create(&key, leave);
     if (key_error == 0) {
         has_key = true;
-        key_error = -pthread_atfork(verso__share_list_lock, verso__share_list_unlock, begin_child);
+        key_error = -pthread_atfork(before_fork, after_fork, begin_child);
     }
 }
 

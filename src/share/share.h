@@ -9,8 +9,8 @@
  *
  * Three things say who lives (docs/internals/shared-memory.md has the whole story):
  *
- *   lock byte       an OFD lock on a byte of the file, beyond its end. Taking it IS taking the place; the kernel lets go
- *                   of it when the process dies. Nobody decides anything by what stands in memory.
+ *   lock byte       an OFD lock on a byte of the file, beyond its end. Taking it IS taking the place; the kernel lets
+ *                   go of it when the process dies. Nobody decides anything by what stands in memory.
  *   pid and start   a second proof of death, for a process whose forked children still hold its open file
  *   life word       the last 8 bytes of a seat's page are a robust mutex that its thread holds: the kernel marks them
  *                   when the thread ends, and wakes who sleeps there
@@ -27,7 +27,7 @@
 #include <stdatomic.h>
 #include <verso/share.h>
 
-/* ---- Layout: docs/internals/shared-memory.md, byte by byte --------------------------------------------------------- */
+/* ---- Layout: docs/internals/shared-memory.md, byte by byte ---- */
 
 #define VERSO__SHARE_MAGIC UINT64_C(0x4552414853535256) /* "VRSSHARE" on a little-endian machine */
 #define VERSO__SHARE_ORDER UINT32_C(0x01020304)
@@ -102,7 +102,7 @@ _Static_assert(sizeof(struct verso__share_header) == 272 && sizeof(struct verso_
                    sizeof(struct verso__share_chair) == VERSO__SHARE_KEEP_OFFSET,
                "what is documented byte by byte");
 
-/* ---- A region, as this process has it -------------------------------------------------------------------------------- */
+/* ---- A region, as this process has it ---- */
 
 struct verso__share_sitting;
 
@@ -123,7 +123,7 @@ struct verso_share {
     struct verso__share_sitting *sittings; /* of threads of this process */
 };
 
-/* ---- Seats ------------------------------------------------------------------------------------------------------------ */
+/* ---- Seats ---- */
 
 /* Who holds something: a seat, and which of those who sat there. */
 struct verso__share_seat {
@@ -168,12 +168,12 @@ static inline int verso__share_seat_of(const void *address, const struct verso__
 
 /*
  * What lock and channel keep in a seat's page, *out_bytes of it; NULL when there is no such seat. The first half is the
- * lock's, the second the channel's. The sitter writes, others read, and finish what the dead have begun: so who sits down
- * finds what was left there. Tag it with the generation.
+ * lock's, the second the channel's. The sitter writes, others read, and finish what the dead have begun: so who sits
+ * down finds what was left there. Tag it with the generation.
  */
 void *verso__share_seat_keep(const struct verso_share *share, uint32_t number, size_t *out_bytes);
 
-/* ---- Death ------------------------------------------------------------------------------------------------------------ */
+/* ---- Death ---- */
 
 /*
  * True is proof: who sat there has ended, or has left; false, that nothing is known of it. Seats, generations: any
@@ -183,7 +183,8 @@ void *verso__share_seat_keep(const struct verso_share *share, uint32_t number, s
 bool verso__share_seat_is_marked(const struct verso__share_seat *seat);
 bool verso__share_seat_is_dead(const struct verso__share_seat *seat);
 
-/* The same of a whole process, by its place as a member: one that lives on when the thread that sat somewhere has ended.
+/* The same of a whole process, by its place as a member: one that lives on when the thread that sat somewhere has
+ * ended.
  */
 bool verso__share_member_is_dead(const struct verso_share *share, uint32_t number, uint32_t generation);
 
@@ -191,13 +192,13 @@ bool verso__share_member_is_dead(const struct verso_share *share, uint32_t numbe
 int verso__share_member_here(struct verso_share *share, uint32_t *out_number, uint32_t *out_generation);
 int verso__share_seat_member(const struct verso__share_seat *seat, uint32_t *out_number, uint32_t *out_generation);
 
-/* ---- Waiting ---------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 /*
  * Sleeps as long as *@word is @expected, nobody wakes, all of @seats (up to WATCHED_MAX) seem to live, and @deadline_ns
  * is ahead. 0: look again, also for no reason at all; -ETIMEDOUT; -EOWNERDEAD: one of the seats is dead, for
- * verso__share_seat_is_dead() to say which; else what the kernel refused. A death ends the sleep at once where the kernel
- * can tell of it, after 100 ms at the latest.
+ * verso__share_seat_is_dead() to say which; else what the kernel refused. A death ends the sleep at once where the
+ * kernel can tell of it, after 100 ms at the latest.
  */
 #define VERSO__SHARE_WATCHED_MAX 127
 int verso__share_wait(const _Atomic uint32_t *word, uint32_t expected, const struct verso__share_seat *seats,
@@ -209,7 +210,7 @@ static inline void verso__share_wake(const _Atomic uint32_t *word, unsigned coun
     verso__os_futex_wake(word, count, VERSO__OS_FUTEX_SHARED);
 }
 
-/* ---- Regions ---------------------------------------------------------------------------------------------------------- */
+/* ---- Regions ---- */
 
 /* The region that holds @address anywhere in its mapping, which nobody may be closing; takes no seat. VERSO_E_RANGE:
  * none; after fork() what becoming a member answers. */

@@ -338,9 +338,9 @@ static void hold_both(void *arg)
 }
 
 /*
- * A process lets go of its memory, and marks its words, before it closes its files: when the word is marked the lock may
- * still stand for a moment, and when the lock is gone the word is marked. Whoever has been told by the lock alone needs
- * not look at the word; whoever has been told by the word must not take the lock for granted.
+ * A process lets go of its memory, and marks its words, before it closes its files: when the word is marked the lock
+ * may still stand for a moment, and when the lock is gone the word is marked. Whoever has been told by the lock alone
+ * needs not look at the word; whoever has been told by the word must not take the lock for granted.
  */
 static void test_word_before_lock(void **state)
 {

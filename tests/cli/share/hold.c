@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hold - opens the region NAME, of kind "case" and 5000 bytes; with "keep" made to be kept. Stays until it is killed. */
+/* hold - opens the region NAME, of kind "case" and 5000 bytes; with "keep" made to be kept. Stays until it is
+ * killed. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

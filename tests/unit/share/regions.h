@@ -45,6 +45,12 @@ static inline unsigned members_of(struct verso_share *share)
     return info.members;
 }
 
+/* A text into a region's content. */
+static inline void put(void *content, const char *text)
+{
+    memcpy(content, text, strlen(text) + 1);
+}
+
 /* The path that a name leads to. */
 static inline const char *path_of(const char *name)
 {

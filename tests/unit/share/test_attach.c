@@ -273,7 +273,7 @@ static void test_descriptor(void **state)
     mappings = support_mapping_count();
     assert_ok(verso_share_create_anonymous(5000, NULL, &share));
     assert_ok(verso_share_attach_descriptor(verso_share_descriptor(share), NULL, &other));
-    strcpy(verso_share_data(share), "hello");
+    put(verso_share_data(share), "hello");
     assert_string_equal(verso_share_data(other), "hello");
     assert_ptr_not_equal(verso_share_data(share), verso_share_data(other));
     assert_int_equal(members_of(share), 2);
@@ -336,7 +336,7 @@ static void test_socket(void **state)
     assert_ok(verso_share_create_anonymous(5000, NULL, &share));
     assert_ok(verso_share_send(share, ends[0]));
     assert_ok(verso_share_receive(ends[1], NULL, &other));
-    strcpy(verso_share_data(share), "through");
+    put(verso_share_data(share), "through");
     assert_string_equal(verso_share_data(other), "through");
     verso_share_close(other);
     verso_share_close(share);
@@ -378,7 +378,7 @@ static void test_reader(void **state)
     names_here();
     look.flags = VERSO_SHARE_READ_ONLY;
     share = made("read", 100);
-    strcpy(verso_share_data(share), "look");
+    put(verso_share_data(share), "look");
     assert_ok(verso_share_info(share, &info));
     assert_int_equal(info.has_readers, 0);
     assert_ok(verso_share_attach("read", &look, &reader));

@@ -146,8 +146,8 @@ static void test_rel(void **state)
     struct tree *node = verso_share_data(share), *seen = verso_share_data(other), *left;
 
     (void)state;
-    strcpy(node[1].name, "left");
-    strcpy(node[2].name, "right");
+    put(node[1].name, "left");
+    put(node[2].name, "right");
     assert_null(verso_rel_get(&node[0].left));
     verso_rel_set(&node[0].left, &node[1]);
     verso_rel_set(&node[0].right, &node[2]);

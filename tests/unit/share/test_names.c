@@ -105,7 +105,7 @@ static void test_open_makes_then_attaches(void **state)
     names_here();
     assert_ok(verso_share_open("o", 5, NULL, &first));
     assert_ok(verso_share_open("o", 5, NULL, &second));
-    strcpy(verso_share_data(first), "two");
+    put(verso_share_data(first), "two");
     assert_string_equal(verso_share_data(second), "two");
     assert_int_equal(members_of(second), 2);
     verso_share_close(first);
@@ -208,12 +208,12 @@ static void attach_for_good(void *arg)
 {
     struct verso_share *share = attached(arg);
 
-    strcpy(verso_share_data(share), "left");
+    put(verso_share_data(share), "left");
 }
 
 static void make_for_good(void *arg)
 {
-    strcpy(verso_share_data(made(arg, 100)), "left");
+    put(verso_share_data(made(arg, 100)), "left");
 }
 
 /* The region of one who has been killed. */
@@ -262,7 +262,7 @@ static void test_keep(void **state)
     names_here();
     keep.flags = VERSO_SHARE_KEEP;
     assert_ok(verso_share_create("k", 10, &keep, &share));
-    strcpy(verso_share_data(share), "kept");
+    put(verso_share_data(share), "kept");
     verso_share_close(share);
     assert_true(exists("k"));
     assert_fails(verso_share_create("k", 10, &keep, &share), -EEXIST);
@@ -282,7 +282,7 @@ static void test_remove_with_members(void **state)
     names_here();
     share = made("r", 10);
     assert_ok(verso_share_remove("r"));
-    strcpy(verso_share_data(share), "goes on");
+    put(verso_share_data(share), "goes on");
     second = made("r", 10); /* another one */
     assert_string_equal(verso_share_data(second), "");
     verso_share_close(share); /* must not take the new one's name away */
