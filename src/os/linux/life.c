@@ -163,9 +163,8 @@ int verso__os_life_begin(void *page, void **out_life)
 /* Should the word be another than ours, unlocking would refuse, and the mutex stay in the thread's list. */
 static int let_go(void *life)
 {
-    if (pthread_mutex_unlock(mutex_of(life)) == 0)
-        return 0;
-    atomic_store(word_of(life), (uint32_t)gettid() | FUTEX_WAITERS);
+    if ((atomic_load(word_of(life)) & FUTEX_TID_MASK) != (uint32_t)gettid())
+        atomic_store(word_of(life), (uint32_t)gettid() | FUTEX_WAITERS);
     return pthread_mutex_unlock(mutex_of(life)) == 0 ? 0 : -EBUSY;
 }
 
