@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SCHEMA 1
 #define COLUMNS_MAX 5
@@ -34,11 +35,20 @@ static int prepare(struct verso_scan *scan, void *state)
     return counts ? verso_scan_want_counts(scan, counts) : 0;
 }
 
-/* Where only bytes are asked for, and the file has a size, there is nothing to read. */
+/* Files of /sys say a page, whatever they hold. */
+static bool has_last_byte(int fd, const struct scan_file *file)
+{
+    char byte;
+
+    return S_ISREG(file->status.st_mode) && file->status.st_size > 0 &&
+           pread(fd, &byte, 1, file->status.st_size - 1) == 1;
+}
+
+/* Where only bytes are asked for, and the file's size is true, there is nothing more to read. */
 static int count_file(struct verso_scan *scan, int fd, struct scan_file *file, void *state)
 {
     (void)state;
-    if (lines || words || characters || longest || !S_ISREG(file->status.st_mode) || file->status.st_size == 0)
+    if (lines || words || characters || longest || !has_last_byte(fd, file))
         return scan_run(scan, fd, file);
     file->result.bytes = (uint64_t)file->status.st_size;
     file->result.cached_bytes = VERSO_OFFSET_NONE;

@@ -29,4 +29,7 @@ for names in "" - "- numbers" "numbers -"; do
     seq 10 | verso count -lwc $names >got || echo "exit $?"
     cmp wanted got || echo "differs: $names"
 done
+# Its size is a page, whatever it holds.
+page_of_sys=/sys/devices/system/cpu/online
+[[ -r $page_of_sys ]] && compare -c $page_of_sys
 echo done
