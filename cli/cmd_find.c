@@ -403,7 +403,8 @@ static void print_count(struct scan_file *file, const struct search *search, uin
     char *shown;
 
     if (!names_only) {
-        scan_printf(file, "%s%llu\n", search->prefix, (unsigned long long)found);
+        scan_printf(file, "%s%llu%s\n", search->prefix, (unsigned long long)found,
+                    file->is_partial ? " (partial)" : "");
     } else if (found) {
         shown = name_shown(file_name(file));
         scan_printf(file, "%s\n", shown);

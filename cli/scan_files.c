@@ -270,6 +270,11 @@ static void pass_open(struct scan_file *file, int fd, struct lane *small)
 
     if (run.pooled && is_large)
         scan_take_turn(file);
+    if (scan_is_stopped()) { /* meanwhile */
+        file->is_skipped = true;
+        file->is_open = false;
+        return;
+    }
     r = lane_open(lane, lane == small ? 1 : (unsigned)scan_request.thread_count);
     if (r < 0) {
         scan_trouble_error(file, r);
