@@ -147,6 +147,18 @@ extern _Atomic uint32_t verso__share_epoch;
 /* As verso__share_seat_of(), the long way. */
 int verso__share_seat_find(const void *address, const struct verso__share_seat **out_seat);
 
+/* The calling thread's seat, where it has been last; NULL: it must be looked for. */
+static inline const struct verso__share_seat *verso__share_seat_here(const void *address)
+{
+    const struct verso__share_here *here = &verso__share_here[0];
+
+    if (__builtin_expect((uintptr_t)address - here->start < here->bytes &&
+                             here->epoch == atomic_load_explicit(&verso__share_epoch, memory_order_relaxed),
+                         1))
+        return &here->seat;
+    return NULL;
+}
+
 /*
  * The calling thread's seat in the region that holds @address in its content; takes one when it has none. It keeps it
  * until it ends or the region is closed; the answer is valid until the thread's next call here about another region.
@@ -155,12 +167,10 @@ int verso__share_seat_find(const void *address, const struct verso__share_seat *
  */
 static inline int verso__share_seat_of(const void *address, const struct verso__share_seat **out_seat)
 {
-    const struct verso__share_here *here = &verso__share_here[0];
+    const struct verso__share_seat *seat = verso__share_seat_here(address);
 
-    if (__builtin_expect((uintptr_t)address - here->start < here->bytes &&
-                             here->epoch == atomic_load_explicit(&verso__share_epoch, memory_order_relaxed),
-                         1)) {
-        *out_seat = &here->seat;
+    if (seat) {
+        *out_seat = seat;
         return 0;
     }
     return verso__share_seat_find(address, out_seat);
