@@ -14,6 +14,7 @@
 #include <verso/features.h> /* what this machine can do */
 #include <verso/guard.h>    /* faults in maps, without dying */
 #include <verso/inspect.h>  /* seeing address spaces, pages, frames, caches, extents */
+#include <verso/lock.h>     /* locks in shared memory that outlive their owners */
 #include <verso/map.h>      /* a range of a file as memory */
 #include <verso/pack.h>     /* thousands of files at once */
 #include <verso/pages.h>    /* memory from nothing, and guards */

@@ -71,7 +71,10 @@ VERSO_BEGIN_DECLS
     X(VERSO_E_OWNER, -20028, "it belongs to another user",                                                             \
       "VERSO_SHARE_ANY_OWNER attaches all the same; do so only if that user is to be trusted")                         \
     X(VERSO_E_UNSEALED, -20029, "the memory could be cut under its users: it is not sealed against shrinking",         \
-      "let verso_share_create_anonymous() make it")
+      "let verso_share_create_anonymous() make it")                                                                    \
+    X(VERSO_E_OWNER_DIED, -20030,                                                                                      \
+      "the lock is yours, but an owner before you died: what it guards may be half changed",                           \
+      "put the data right, then say so by the lock's _consistent() call; unlock it as always")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),
