@@ -190,6 +190,51 @@ static void test_a_zombie_is_dead(void **state)
     verso_share_close(share);
 }
 
+static void *wait_for_ever(void *arg)
+{
+    while (arg)
+        (void)pause();
+    return NULL;
+}
+
+/* The child's first thread ends, another goes on. */
+static void end_first_thread(void *arg)
+{
+    pthread_t thread;
+
+    sit_in(arg);
+    if (pthread_create(&thread, NULL, wait_for_ever, arg) != 0)
+        _exit(1);
+    board_of(arg)->go = 1;
+    pthread_exit(NULL);
+}
+
+static void test_a_process_without_its_first_thread_lives(void **state)
+{
+    struct verso_share *share = made(support_path("t"), sizeof(struct board));
+    struct verso__os_process_info info;
+    struct verso__share_seat seat;
+    pid_t process = fork();
+
+    (void)state;
+    assert_true(process >= 0);
+    if (process == 0)
+        end_first_thread(share);
+    while (!atomic_load(&board_of(share)->go))
+        (void)usleep(500);
+    do { /* it looks like a zombie then */
+        (void)usleep(500);
+        assert_int_equal(verso__os_process_info(process, &info), 0);
+    } while (info.state != 'Z');
+    seat = told(share);
+    assert_false(verso__share_member_is_dead(share, board_of(share)->member, board_of(share)->member_generation));
+    assert_int_equal(members_of(share), 2);
+    assert_true(verso__share_seat_is_dead(&seat)); /* the thread that sat there has ended */
+    child_kill((struct child){ process });
+    assert_true(verso__share_member_is_dead(share, board_of(share)->member, board_of(share)->member_generation));
+    verso_share_close(share);
+}
+
 /* ---- Waiting ---- */
 
 static void test_wait_looks_again(void **state)
@@ -266,6 +311,47 @@ static void test_wait_ends_with_a_death(void **state)
             assert_int_equal(waitpid(waiters[i], &status, 0), waiters[i]);
             assert_int_equal(status, 0);
         }
+    }
+    verso_share_close(share);
+}
+
+static void sleep_at_life_word(struct verso_share *share)
+{
+    struct verso__share_seat seat = told(share);
+    const _Atomic uint32_t *word = verso__share_life(share, seat.number);
+    uint32_t alive = atomic_load(word);
+
+    atomic_fetch_add(&board_of(share)->go, 1);
+    while (atomic_load(word) == alive)
+        if (verso__os_futex_wait(word, alive, VERSO__OS_NEVER, VERSO__OS_FUTEX_SHARED) < 0)
+            _exit(1);
+    _exit(0);
+}
+
+/* Two that sleep at the life word alone, with no slices: the kernel wakes one at most, the other is woken by who waited
+ * with verso__share_wait() and saw the death. */
+static void test_who_sees_a_death_wakes_the_others(void **state)
+{
+    struct verso_share *share = made(support_path("w"), sizeof(struct board));
+    struct child child = child_that(inherit_and_sit, share);
+    pid_t sleepers[2];
+    int status;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sleepers[i] = fork();
+        assert_true(sleepers[i] >= 0);
+        if (sleepers[i] == 0)
+            sleep_at_life_word(share);
+    }
+    while (atomic_load(&board_of(share)->go) < 2)
+        (void)usleep(500);
+    (void)usleep(20000); /* asleep by now; it passes either way */
+    child_kill(child);
+    assert_int_equal(wait_for_death(share), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(waitpid(sleepers[i], &status, 0), sleepers[i]);
+        assert_int_equal(status, 0);
     }
     verso_share_close(share);
 }
@@ -400,9 +486,11 @@ int main(void)
         cmocka_unit_test(test_a_child_that_closes_takes_nothing_along),
         cmocka_unit_test(test_dead_though_its_child_holds_the_lock),
         cmocka_unit_test(test_a_zombie_is_dead),
+        cmocka_unit_test(test_a_process_without_its_first_thread_lives),
         cmocka_unit_test(test_wait_looks_again),
         cmocka_unit_test(test_wait_for_the_living_times_out),
         cmocka_unit_test(test_wait_ends_with_a_death),
+        cmocka_unit_test(test_who_sees_a_death_wakes_the_others),
         cmocka_unit_test(test_wait_ends_though_the_word_lies),
         cmocka_unit_test(test_wait_without_life_words),
         cmocka_unit_test(test_wake),
