@@ -51,6 +51,7 @@ static int count_file(struct verso_scan *scan, int fd, struct scan_file *file, v
     if (lines || words || characters || longest || !has_last_byte(fd, file))
         return scan_run(scan, fd, file);
     file->result.bytes = (uint64_t)file->status.st_size;
+    file->result.bytes -= file->start_bytes < file->result.bytes ? file->start_bytes : file->result.bytes;
     file->result.cached_bytes = VERSO_OFFSET_NONE;
     file->result.why = "a file's size says how many bytes it has";
     return 0;

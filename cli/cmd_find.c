@@ -168,7 +168,7 @@ static int on_match(const struct verso_scan_match *found, void *arg)
     if (common.quiet || names_only)
         return 1;
     if (offsets)
-        print_offset(search, match.offset_bytes, match.needle);
+        print_offset(search, match.offset_bytes - search->file->start_bytes, match.needle);
     else if (!find_lines_print(&search->lines, &match))
         return 1;
     return scan_is_stopped();
@@ -353,13 +353,13 @@ static int search_file(struct verso_scan *scan, int fd, struct scan_file *file, 
         file->result.method = VERSO_SCAN_READ;
         file->result.thread_count = 1;
         file->result.why = "what can't be read twice is kept until its lines are printed";
-        find_lines_begin(&search->lines, file, -1, 0);
+        find_lines_begin(&search->lines, file, -1, 0, 0);
         start_ns = now_ns();
         r = search_stream(scan, fd, search);
         file->result.duration_ns = now_ns() - start_ns;
         return r;
     }
-    find_lines_begin(&search->lines, file, fd, (uint64_t)file->status.st_size);
+    find_lines_begin(&search->lines, file, fd, file->start_bytes, (uint64_t)file->status.st_size);
     r = scan_run(scan, fd, file);
     if (r == VERSO_E_CANCELLED && search->matches && (common.quiet || names_only)) {
         file->result.is_partial = 0; /* one was enough */

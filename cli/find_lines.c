@@ -19,13 +19,16 @@
 #define BLOCK_BYTES ((size_t)256 << 10)
 #define LINE_BYTES ((size_t)4 << 10) /* most lines are shorter */
 
-void find_lines_begin(struct find_lines *lines, struct scan_file *file, int fd, uint64_t end_bytes)
+void find_lines_begin(struct find_lines *lines, struct scan_file *file, int fd, uint64_t start_bytes,
+                      uint64_t end_bytes)
 {
     lines->file = file;
     lines->fd = fd;
+    lines->start_bytes = start_bytes;
     lines->end_bytes = end_bytes;
     lines->content.bytes = lines->more.bytes = 0;
-    lines->printed_bytes = lines->count = 0;
+    lines->printed_bytes = start_bytes;
+    lines->count = 0;
 }
 
 void find_lines_memory(struct find_lines *lines, const char *memory, uint64_t offset_bytes, size_t bytes)
@@ -160,7 +163,7 @@ static void print_json(struct find_lines *lines, uint64_t number, uint64_t start
 
     if (lines->numbers)
         json_object_set_new(object, "line", json_integer((json_int_t)number));
-    json_object_set_new(object, "offset_bytes", json_integer((json_int_t)start));
+    json_object_set_new(object, "offset_bytes", json_integer((json_int_t)(start - lines->start_bytes)));
     set_text(object, lines->gathered, lines->gathered_bytes);
     if (lines->count > 1)
         scan_print(lines->file, ",", 1);

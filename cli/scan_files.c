@@ -211,6 +211,14 @@ static void complain_errno(struct scan_file *file, const char *step)
     free(shown);
 }
 
+/* Who had standard input before us, in a script, may have read the beginning of the file that it is. */
+static uint64_t where_it_stands(int fd)
+{
+    off_t position = fd == STDIN_FILENO ? lseek(fd, 0, SEEK_CUR) : 0;
+
+    return position > 0 ? (uint64_t)position : 0;
+}
+
 /* Answers a descriptor, or -1 when there is nothing to pass. */
 static int file_open(struct scan_file *file)
 {
@@ -234,6 +242,7 @@ static int file_open(struct scan_file *file)
         complain_errno(file, scan_request.recursive ? "read" : "read (--recursive goes into directories)");
     } else {
         file->is_open = true;
+        file->start_bytes = S_ISREG(file->status.st_mode) ? where_it_stands(fd) : 0;
         return fd;
     }
     if (fd != STDIN_FILENO)
@@ -243,10 +252,13 @@ static int file_open(struct scan_file *file)
 
 int scan_run(struct verso_scan *scan, int fd, struct scan_file *file)
 {
-    int r = verso_scan_fd(scan, fd);
+    bool is_all = file->start_bytes == 0;
+    int r = is_all ? verso_scan_fd(scan, fd) : verso_scan_range(scan, fd, file->start_bytes, 0);
 
     if (verso_scan_result(scan, &file->result) < 0)
         scan_trouble_error(file, verso_error_last()->code);
+    if (fd == STDIN_FILENO && S_ISREG(file->status.st_mode)) /* as reading leaves it */
+        (void)lseek(fd, (off_t)(file->start_bytes + file->result.bytes), SEEK_SET);
     file->is_open = r == 0 || file->result.is_partial; /* else what is there is of the file before */
     return r;
 }

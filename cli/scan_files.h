@@ -81,11 +81,12 @@ struct scan_file {
     const char *name; /* as it was given; "-": standard input */
     size_t index;     /* among the names */
     struct stat status;
-    bool is_open;    /* false: it could not be looked at; why is in trouble */
-    bool is_missing; /* it is not there, and that does not matter */
-    bool is_skipped; /* a pipe or device in a directory: nothing to say */
-    bool is_begun;   /* something of it has been printed */
-    bool is_partial; /* the numbers are of its first result.bytes bytes */
+    uint64_t start_bytes; /* where it is passed from: a file on standard input goes on where it stands */
+    bool is_open;         /* false: it could not be looked at; why is in trouble */
+    bool is_missing;      /* it is not there, and that does not matter */
+    bool is_skipped;      /* a pipe or device in a directory: nothing to say */
+    bool is_begun;        /* something of it has been printed */
+    bool is_partial;      /* the numbers are of its first result.bytes bytes */
     bool has_trouble;
     char *trouble; /* what to say on stderr */
     struct verso_scan_result result;

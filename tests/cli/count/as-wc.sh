@@ -29,6 +29,15 @@ for names in "" - "- numbers" "numbers -"; do
     seq 10 | verso count -lwc $names >got || echo "exit $?"
     cmp wanted got || echo "differs: $names"
 done
+# Who read the beginning of standard input before has had it: what is left counts, and is read then.
+for options in -l -c -lwc; do
+    for skipped in 1 100 588895 588896; do
+        { dd bs=1 count=0 skip=$skipped status=none && wc $options; } <numbers >wanted
+        { dd bs=1 count=0 skip=$skipped status=none && verso count $options; } <numbers >got || echo "exit $?"
+        cmp wanted got || echo "differs: $options behind $skipped"
+    done
+done
+{ dd bs=1 count=0 skip=100 status=none && verso count && cat; } <numbers | sed 1d
 # Its size is a page, whatever it holds.
 page_of_sys=/sys/devices/system/cpu/online
 [[ -r $page_of_sys ]] && compare -c $page_of_sys

@@ -37,4 +37,15 @@ cmp wanted got
 LC_ALL=C grep -obaF 1234 numbers | cut -d : -f 1 >wanted
 verso find -o 1234 numbers >got
 cmp wanted got
+# Who read the beginning of standard input before has had it: lines, their numbers and offsets are of what is left.
+rest() { # COMMAND
+    { dd bs=1 count=0 skip=100002 status=none && "$@"; } <numbers
+}
+LC_ALL=C rest grep -nF 1977 >wanted
+rest verso find -n 1977 >got || echo "exit $?"
+cmp wanted got || echo "differs: lines of the rest"
+LC_ALL=C rest grep -obF 1977 | cut -d: -f1 >wanted
+rest verso find -o 1977 >got || echo "exit $?"
+cmp wanted got || echo "differs: offsets of the rest"
+rest verso find --json 19777 | grep -c '"offset_bytes":7548'
 echo done
