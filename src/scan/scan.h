@@ -241,7 +241,8 @@ struct verso__scan_worker {
     unsigned number; /* 0: the thread that runs the scan */
     pthread_t thread;
     bool has_turn;
-    uint64_t runs; /* that it has seen */
+    unsigned looks_passed_over; /* times to wait for a turn without looking for it first */
+    uint64_t runs;              /* that it has seen */
     struct verso__scan_view view;
     unsigned char *buffer;           /* for what is read, behind room for the lead; NULL: not needed yet */
     size_t buffer_bytes;             /* without that room: VERSO__SCAN_PIECE_BYTES, or all of what is smaller */

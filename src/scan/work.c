@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define LOOK_NS (uint64_t)200000
+#define LOOKS_PASSED_OVER 15 /* after one in vain */
 #define PROGRESS_NS (uint64_t)50000000
 
 static void wait_to_go_on(struct verso_scan *scan)
@@ -103,13 +104,29 @@ static void hand_in(struct verso__scan_worker *worker, struct verso__scan_slot *
     drop_behind(scan);
 }
 
-/* Turns are some 50 us apart, and to be woken can cost as much: so it is looked for a while before sleeping. */
-static void look_for_turn(const struct verso__scan_run *run, const struct verso__scan_slot *slot)
+static bool is_next(const struct verso__scan_run *run, const struct verso__scan_slot *slot)
 {
-    uint64_t end_ns = verso__os_clock_ns() + LOOK_NS;
+    return atomic_load_explicit(&run->joined, memory_order_relaxed) == slot->ticket;
+}
 
-    while (atomic_load_explicit(&run->joined, memory_order_relaxed) != slot->ticket && verso__os_clock_ns() < end_ns)
+/*
+ * Turns are some 50 us apart, and to be woken can cost as much: so it is looked for a while before sleeping. Where that
+ * was in vain, whose turn it is has no processor; to keep one busy with looking would be the last thing to help.
+ */
+static void look_for_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot)
+{
+    const struct verso__scan_run *run = &worker->scan->run;
+    uint64_t end_ns;
+
+    if (worker->looks_passed_over > 0) {
+        worker->looks_passed_over--;
+        return;
+    }
+    end_ns = verso__os_clock_ns() + LOOK_NS;
+    while (!is_next(run, slot) && verso__os_clock_ns() < end_ns)
         verso__pause();
+    if (!is_next(run, slot))
+        worker->looks_passed_over = LOOKS_PASSED_OVER;
 }
 
 void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso__scan_slot *slot)
@@ -118,7 +135,7 @@ void verso__scan_take_turn(struct verso__scan_worker *worker, const struct verso
 
     if (worker->has_turn)
         return;
-    look_for_turn(&scan->run, slot);
+    look_for_turn(worker, slot);
     (void)pthread_mutex_lock(&scan->lock);
     while (scan->run.joined != slot->ticket)
         wait_to_go_on(scan);
