@@ -129,8 +129,8 @@
       "disk space before stores need it, so that a full disk is an error and not a fault", \
       "faults holes in for writing, which takes the space just as well") \
     X("FALLOC_FL_PUNCH_HOLE", "Linux 2.6.38", \
-      "giving back disk space inside a file", \
-      "nothing: no part of verso asks for it") \
+      "giving back disk space inside a file: holes in what is copied over", \
+      "verso_copy_file() writes zeros where the source has a hole") \
     X("SEEK_HOLE", "Linux 3.1", \
       "finding holes without reading", \
       "asks for space under the whole range, holes or not") \
@@ -138,14 +138,14 @@
       "starting write-back without waiting (VERSO_MAP_SYNC_START)", \
       "VERSO_MAP_SYNC_START and verso_cache_drop() with WRITE_BACK answer its error; the data level still works") \
     X("O_TMPFILE", "Linux 3.11", \
-      "files without a name, for snapshots", \
-      "no snapshot: VERSO_MAP_SNAPSHOT takes the copy in memory") \
+      "files without a name: snapshots, and copies and shared regions until they are whole", \
+      "VERSO_MAP_SNAPSHOT takes the copy in memory; the others have a name of their own meanwhile") \
     X("FICLONE", "Linux 4.5", \
-      "instant snapshots that share their blocks (VERSO_MAP_SNAPSHOT)", \
-      "no snapshot: VERSO_MAP_SNAPSHOT takes the copy in memory") \
+      "instant snapshots and copies that share their blocks", \
+      "VERSO_MAP_SNAPSHOT takes the copy in memory; verso_copy_file() copies the bytes") \
     X("copy_file_range", "Linux 4.5", \
       "copying without the data passing through the program", \
-      "nothing: no part of verso asks for it") \
+      "verso_copy_file() maps, or reads and writes") \
     X("F_SETLEASE", "Linux 2.4", \
       "making writers wait while a file is read (VERSO_MAP_LEASED)", \
       "no lease: VERSO_MAP_LEASED takes a snapshot or a copy") \
