@@ -261,9 +261,9 @@ struct verso_share_info {
     int was_abandoned;     /* when this process attached, no member was alive */
     const char *pages_why; /* why not huge pages; "" when they came, or were not asked for */
 };
-#define VERSO_SHARE_INFO_INIT           \
-    {                                   \
-        sizeof(struct verso_share_info) \
+#define VERSO_SHARE_INFO_INIT                                                                            \
+    {                                                                                                    \
+        sizeof(struct verso_share_info), "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "" \
     }
 
 /* A living member. */
