@@ -104,7 +104,8 @@ static void cut_short(uint64_t bytes, unsigned method, bool looks, bool guarded)
     assert_true(verso_error_last()->offset_bytes == bytes / 2 + 7);
     assert_string_equal(verso_error_last()->path, plot.source);
     assert_adds_up(&report);
-    assert_true(report.done_bytes <= bytes / 2 + 7);
+    if (report.reflinked_bytes == 0) /* else all of it was there before the cut, which looking met */
+        assert_true(report.done_bytes <= bytes / 2 + 7);
     assert_int_equal(name_count(), 1);
     if (guarded)
         assert_ok(verso_guard_remove());
