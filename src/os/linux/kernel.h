@@ -46,6 +46,9 @@ struct verso__cachestat {
     uint64_t nr_recently_evicted;
 };
 
+/* The inode number of the first namespace of time, of which every other one has its own idea of start times (5.6). */
+#define VERSO__TIME_NAMESPACE_FIRST 0xEFFFFFFAU
+
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08 /* 6.11 */
 #endif

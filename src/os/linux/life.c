@@ -36,6 +36,48 @@ uint64_t verso__os_life_namespace(void)
     return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
+/* Start times are told by the clock of who asks; only the first namespace of time has one that all share. */
+static bool has_common_clock(void)
+{
+    struct stat status;
+
+    if (stat("/proc/self/ns/time", &status) < 0)
+        return errno == ENOENT; /* before Linux 5.6 there is no other */
+    return status.st_ino == VERSO__TIME_NAMESPACE_FIRST;
+}
+
+/* In a new namespace of ids /proc may still be that of the old one, where our ids are other people's. */
+static bool has_own_proc(void)
+{
+    struct verso__proc_lines lines = { 0 };
+    bool is_own = false;
+    size_t bytes;
+    char *line;
+
+    if (verso__proc_open(0, "status", &lines.fd) < 0)
+        return false;
+    while (verso__proc_lines_next(&lines, &line, &bytes) > 0)
+        if (strncmp(line, "NSpid:\t", 7) == 0) { /* our ids, from the namespace of /proc down to our own */
+            is_own = strchr(line + 7, '\t') == NULL;
+            break;
+        }
+    verso__proc_lines_end(&lines);
+    verso__os_close(lines.fd);
+    return is_own;
+}
+
+static uint64_t thread_start_ticks(void)
+{
+    struct verso__os_process_info info;
+    int fd, r = verso__os_open("/proc/thread-self/stat", VERSO__OS_OPEN_READ, 0, &fd);
+
+    if (r < 0)
+        return 0;
+    r = verso__proc_read_stat(fd, &info);
+    verso__os_close(fd);
+    return r == 0 ? info.start_ticks : 0;
+}
+
 void verso__os_life_mark(struct verso__os_life_mark *out_mark)
 {
     struct verso__os_process_info info;
@@ -43,10 +85,11 @@ void verso__os_life_mark(struct verso__os_life_mark *out_mark)
                                         .thread = (uint32_t)gettid(),
                                         .namespace = verso__os_life_namespace() };
 
-    if (verso__os_process_info(0, &info) == 0)
-        mark.start_ticks = info.start_ticks;
-    if (verso__os_process_info((pid_t)mark.thread, &info) == 0)
-        mark.thread_start_ticks = info.start_ticks;
+    if (has_common_clock()) {
+        mark.thread_start_ticks = thread_start_ticks();
+        if (verso__os_process_info(0, &info) == 0)
+            mark.start_ticks = info.start_ticks;
+    }
     *out_mark = mark;
 }
 
@@ -72,9 +115,9 @@ bool verso__os_is_gone(uint32_t id, uint64_t start_ticks)
         return true;
     if (start_ticks == 0 || verso__os_process_info((pid_t)id, &info) < 0)
         return false;
-    if (info.start_ticks != start_ticks)
-        return true;
-    return (info.state == 'Z' || info.state == 'X') && !has_other_threads((pid_t)id);
+    if (info.start_ticks == start_ticks && ((info.state != 'Z' && info.state != 'X') || has_other_threads((pid_t)id)))
+        return false;
+    return has_common_clock() && has_own_proc();
 }
 
 /* ---- Life words ---- */

@@ -19,6 +19,9 @@ int verso__proc_open(pid_t pid, const char *name, int *out_fd);
  */
 int verso__proc_open_other_thread(pid_t pid, const char *name, int *out_fd);
 
+/* What an open /proc/PID/stat tells, as verso__os_process_info(). */
+int verso__proc_read_stat(int fd, struct verso__os_process_info *out_info);
+
 /* A text file, line by line. The buffer grows with the longest line; nothing is cut. Start as { .fd = fd }. */
 struct verso__proc_lines {
     int fd;

@@ -216,17 +216,24 @@ int verso__os_processes(int (*each)(pid_t pid, void *arg), void *arg)
     return r;
 }
 
-int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info)
+int verso__proc_read_stat(int fd, struct verso__os_process_info *out_info)
 {
     char text[1024]; /* more than the first 24 fields can take: 64 bytes of command, numbers of at most 20 digits */
     size_t done = 0;
+    int r = verso__os_read_at(fd, 0, text, sizeof(text), &done);
+
+    if (r < 0)
+        return r;
+    return verso__parse_stat(text, done, out_info) ? 0 : -EPROTO;
+}
+
+int verso__os_process_info(pid_t pid, struct verso__os_process_info *out_info)
+{
     int fd, r = verso__proc_open(pid, "stat", &fd);
 
     if (r < 0)
         return r;
-    r = verso__os_read_at(fd, 0, text, sizeof(text), &done);
+    r = verso__proc_read_stat(fd, out_info);
     verso__os_close(fd);
-    if (r < 0)
-        return r;
-    return verso__parse_stat(text, done, out_info) ? 0 : -EPROTO;
+    return r;
 }
