@@ -51,7 +51,7 @@ static void sign(struct verso_share *share, uint32_t number)
     share->member = number;
     share->member_generation = generation;
     share->is_member = true;
-    share->forks = verso__os_forks();
+    atomic_store_explicit(&share->forks, verso__os_forks(), memory_order_release);
 }
 
 int verso__share_join(struct verso_share *share)
@@ -71,7 +71,7 @@ int verso__share_join(struct verso_share *share)
 
 void verso__share_leave(struct verso_share *share)
 {
-    if (!share->is_member || share->forks != verso__os_forks())
+    if (!share->is_member || !verso__share_is_own(share))
         return;
     verso__share_place(share, share->member)->process = 0;
     share->is_member = false;
@@ -83,7 +83,7 @@ int verso__share_adopt(struct verso_share *share)
 {
     int parents = share->fd, r, fd;
 
-    if (!share->is_member || share->forks == verso__os_forks())
+    if (!share->is_member || verso__share_is_own(share))
         return 0;
     r = verso__os_reopen(parents, VERSO__OS_OPEN_READ | VERSO__OS_OPEN_WRITE, &fd);
     if (r < 0)
@@ -102,7 +102,7 @@ int verso__share_adopt_now(struct verso_share *share)
 {
     int r;
 
-    if (!share->is_member || share->forks == verso__os_forks())
+    if (!share->is_member || verso__share_is_own(share))
         return 0;
     verso__share_list_lock();
     r = verso__share_adopt(share);
@@ -145,7 +145,7 @@ bool verso__share_thread_is_gone(const struct verso_share *share, uint32_t numbe
 /* Another open file holds this byte, or it can't be known: this process has still its parent's. */
 static bool may_be_locked(const struct verso_share *share, uint64_t byte)
 {
-    if (share->is_member && share->forks != verso__os_forks())
+    if (share->is_member && !verso__share_is_own(share))
         return true;
     return verso__os_bytes_are_locked(share->fd, byte, 1) != 0;
 }
@@ -159,7 +159,7 @@ bool verso__share_member_is_dead(const struct verso_share *share, uint32_t numbe
     place = verso__share_place(share, number);
     if (atomic_load(&place->generation) != generation)
         return true;
-    if (share->is_member && number == share->member && share->forks == verso__os_forks())
+    if (share->is_member && verso__share_is_own(share) && number == share->member)
         return false;
     return !may_be_locked(share, VERSO__SHARE_MEMBER_BYTE + number) || verso__share_place_is_gone(place);
 }

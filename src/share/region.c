@@ -261,7 +261,7 @@ void verso_share_close(struct verso_share *share)
 
     if (!share)
         return;
-    is_ours = share->is_member && share->forks == verso__os_forks();
+    is_ours = share->is_member && verso__share_is_own(share);
     verso__share_delist(share);
     verso__share_leave(share);
     if (is_ours && share->path && !(share->made.flags & VERSO_SHARE_KEEP))

@@ -34,6 +34,12 @@ static inline _Atomic uint32_t *verso__share_life(const struct verso_share *shar
                                         VERSO__OS_LIFE_BYTES);
 }
 
+/* Whether the member is this process, and not its parent, as in a child of fork() before verso__share_adopt(). */
+static inline bool verso__share_is_own(const struct verso_share *share)
+{
+    return atomic_load_explicit(&share->forks, memory_order_acquire) == verso__os_forks();
+}
+
 /* Seats that have memory: what others wrote, but never more than there can be. */
 uint32_t verso__share_seats_made(const struct verso_share *share);
 

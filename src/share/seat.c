@@ -59,6 +59,14 @@ static void sitting_free(struct verso__share_sitting *sitting)
     free(sitting);
 }
 
+/* Of a thread that is not there: its life is in nobody's list. */
+static void forget(struct verso__share_sitting *sitting)
+{
+    if (sitting->life)
+        verso__os_life_forget(sitting->life);
+    sitting_free(sitting);
+}
+
 static void orphan(struct verso__share_sitting *sitting)
 {
     sitting->next = orphans;
@@ -132,7 +140,7 @@ static void leave(void *arg)
     (void)arg;
     verso__share_list_lock();
     for (struct verso_share *share = regions; share; share = share->next) {
-        if (share->forks != verso__os_forks())
+        if (!verso__share_is_own(share))
             continue;
         for (mine = take_out(&share->sittings, thread); mine; mine = next) {
             next = mine->next;
@@ -148,6 +156,30 @@ static void leave(void *arg)
         verso__share_here[i].bytes = 0;
 }
 
+/*
+ * A thread that has never sat down finds its id in a list: of one that ended without a word to us (by the bare system
+ * call, or after more rounds of pthread_key_create()'s destructors than libc makes), whose id has come round again.
+ */
+static void bury_namesake(pid_t thread)
+{
+    struct verso__share_sitting *its, *next;
+
+    for (struct verso_share *share = regions; share; share = share->next) {
+        if (!verso__share_is_own(share))
+            continue;
+        for (its = take_out(&share->sittings, thread); its; its = next) {
+            next = its->next;
+            clear_chair(share, its);
+            verso__os_byte_unlock(share->fd, verso__share_seat_byte(its->number));
+            forget(its);
+        }
+    }
+    for (its = take_out(&orphans, thread); its; its = next) {
+        next = its->next;
+        forget(its);
+    }
+}
+
 /* ---- fork() ---- */
 
 static void forget_all(struct verso__share_sitting **list)
@@ -156,9 +188,7 @@ static void forget_all(struct verso__share_sitting **list)
         struct verso__share_sitting *sitting = *list;
 
         *list = sitting->next;
-        if (sitting->life)
-            verso__os_life_forget(sitting->life);
-        sitting_free(sitting);
+        forget(sitting);
     }
 }
 
@@ -231,7 +261,7 @@ void verso__share_delist(struct verso_share *share)
             break;
         }
     new_epoch();
-    if (share->is_member && share->forks != verso__os_forks())
+    if (share->is_member && !verso__share_is_own(share))
         verso__share_forget_seats(share);
     while (share->sittings) {
         struct verso__share_sitting *sitting = share->sittings;
@@ -412,6 +442,8 @@ static int seat_in_list(const void *address)
     r = verso__share_adopt(share);
     if (r < 0)
         return r;
+    if (!pthread_getspecific(key))
+        bury_namesake(thread);
     for (sitting = share->sittings; sitting && sitting->thread != thread; sitting = sitting->next)
         ;
     if (!sitting)

@@ -118,7 +118,7 @@ struct verso_share {
     bool was_abandoned;
     uint32_t member;
     uint32_t member_generation;
-    unsigned forks; /* verso__os_forks() of the process that is the member */
+    _Atomic unsigned forks; /* verso__os_forks() of the process that is the member; written after @fd and @member */
     const char *pages_why;
     struct verso__share_sitting *sittings; /* of threads of this process */
 };

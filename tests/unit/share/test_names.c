@@ -2,8 +2,7 @@
 /* names - what is a name, who has it, when it goes; lists and collection. */
 #include "regions.h"
 
-#include <dirent.h>
-#include <sys/statvfs.h>
+#include <pthread.h>
 
 static void test_create_attach_close(void **state)
 {
@@ -253,6 +252,79 @@ static void test_the_dead_stand_in_nobodys_way(void **state)
     assert_false(exists("d"));
 }
 
+/* ---- Somebody at the gate ---- */
+
+struct keeper {
+    int fd;
+    enum verso__os_byte_lock how;
+    atomic_bool is_there;
+    pthread_t thread;
+};
+
+static void *keep_gate_a_while(void *arg)
+{
+    struct keeper *keeper = arg;
+    int r = verso__os_byte_lock(keeper->fd, VERSO__SHARE_GATE_BYTE, keeper->how);
+
+    atomic_store(&keeper->is_there, true);
+    (void)usleep(100000);
+    verso__os_byte_unlock(keeper->fd, VERSO__SHARE_GATE_BYTE);
+    return r == 0 ? NULL : arg;
+}
+
+static void keeper_start(struct keeper *keeper, const char *name, enum verso__os_byte_lock how)
+{
+    *keeper = (struct keeper){ .fd = open(path_of(name), O_RDWR | O_CLOEXEC), .how = how };
+    assert_true(keeper->fd >= 0);
+    assert_int_equal(pthread_create(&keeper->thread, NULL, keep_gate_a_while, keeper), 0);
+    while (!atomic_load(&keeper->is_there))
+        (void)usleep(500);
+}
+
+static void keeper_join(struct keeper *keeper)
+{
+    void *failed;
+
+    assert_int_equal(pthread_join(keeper->thread, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(close(keeper->fd), 0);
+}
+
+/* Two leave at once: the first has seen the second, and is at the gate yet. Or one came, and what it saw was not what
+ * it wanted. The last member takes the name along all the same. */
+static void test_who_leaves_last_waits_for_the_gate(void **state)
+{
+    const enum verso__os_byte_lock ways[] = { VERSO__OS_BYTE_EXCLUSIVE, VERSO__OS_BYTE_SHARED };
+    struct keeper keeper;
+
+    (void)state;
+    names_here();
+    for (size_t i = 0; i < 2; i++) {
+        struct verso_share *share = made("gate", 10);
+
+        keeper_start(&keeper, "gate", ways[i]);
+        verso_share_close(share);
+        assert_false(exists("gate"));
+        keeper_join(&keeper);
+    }
+}
+
+/* As when it is being collected. */
+static void test_who_creates_waits_for_the_gate(void **state)
+{
+    struct keeper keeper;
+    struct verso_share *share;
+
+    (void)state;
+    names_here();
+    abandon("gate");
+    keeper_start(&keeper, "gate", VERSO__OS_BYTE_EXCLUSIVE);
+    share = made("gate", 10);
+    assert_string_equal(verso_share_data(share), "");
+    keeper_join(&keeper);
+    verso_share_close(share);
+}
+
 static void test_keep(void **state)
 {
     struct verso_share_options keep = VERSO_SHARE_OPTIONS_INIT;
@@ -445,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_races_meet_in_one),
         cmocka_unit_test(test_prepare_may_refuse),
         cmocka_unit_test(test_the_dead_stand_in_nobodys_way),
+        cmocka_unit_test(test_who_leaves_last_waits_for_the_gate),
+        cmocka_unit_test(test_who_creates_waits_for_the_gate),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_remove_with_members),
         cmocka_unit_test(test_remove_leaves_what_is_no_region),

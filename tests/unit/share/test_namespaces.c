@@ -9,6 +9,7 @@
 
 #include "child.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 
@@ -280,6 +281,77 @@ static void test_own_proc_proves(void **state)
     verso_share_close(share);
 }
 
+/* ---- An id that comes round again ---- */
+
+struct namesake {
+    pid_t thread;
+    struct verso__share_seat seat;
+    int answer;
+};
+
+static void *sit(void *arg)
+{
+    struct namesake *namesake = arg;
+    const struct verso__share_seat *seat;
+
+    namesake->thread = verso__os_thread_id();
+    namesake->answer = verso__share_seat_of(verso_share_data(share), &seat);
+    if (namesake->answer == 0)
+        namesake->seat = *seat;
+    return NULL;
+}
+
+static void *sit_and_vanish(void *arg)
+{
+    (void)sit(arg);
+    (void)syscall(SYS_exit, 0); /* no destructor is run */
+    return NULL;
+}
+
+static bool next_id_is(pid_t id)
+{
+    FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "we");
+    bool is_set = last && fprintf(last, "%d", id - 1) > 0;
+
+    return last && fclose(last) == 0 && is_set;
+}
+
+/* In a namespace of our own nobody else takes the id meanwhile. */
+static int namesakes_inside(void *arg)
+{
+    struct namesake first, second;
+    pthread_t thread;
+
+    (void)arg;
+    child_assert(pthread_create(&thread, NULL, sit_and_vanish, &first) == 0 && pthread_join(thread, NULL) == 0);
+    child_assert(first.answer == 0);
+    child_assert(verso__share_seat_is_marked(&first.seat));
+    do { /* until the kernel has put the first one away */
+        if (!next_id_is(first.thread))
+            return CHILD_SKIPS;
+        child_assert(pthread_create(&thread, NULL, sit, &second) == 0);
+        child_assert(pthread_join(thread, NULL) == 0);
+    } while (second.thread != first.thread);
+    child_assert(second.answer == 0);
+    child_assert(second.seat.generation != first.seat.generation); /* not the seat of the dead */
+    return 0;
+}
+
+static int namesakes_in_new_ids(void *arg)
+{
+    return in_new_ids(namesakes_inside, arg);
+}
+
+static void test_a_namesake_has_a_seat_of_its_own(void **state)
+{
+    (void)state;
+    if (support_is_asan() || support_is_tsan())
+        skip_because("the sanitizer has to see its threads end");
+    begin();
+    assert_child_does(namesakes_in_new_ids, NULL, "no namespace of process ids, or no say about the next one");
+    verso_share_close(share);
+}
+
 /* ---- Time ---- */
 
 static int look_from_other_time(void *arg)
@@ -322,7 +394,7 @@ int main(void)
     const struct CMUnitTest list[] = {
         cmocka_unit_test(test_who_is_elsewhere_lives),           cmocka_unit_test(test_equal_ids_are_no_proof),
         cmocka_unit_test(test_proc_of_elsewhere_proves_nothing), cmocka_unit_test(test_own_proc_proves),
-        cmocka_unit_test(test_another_clock_proves_nothing),
+        cmocka_unit_test(test_a_namesake_has_a_seat_of_its_own), cmocka_unit_test(test_another_clock_proves_nothing),
     };
 
     return run_test_list(list);
