@@ -88,8 +88,8 @@ struct verso_share_options {
  * verso_share_attach() - become a member of one that is there
  * verso_share_open()   - attach, or create when there is none
  * @name:    1 to 200 bytes, not beginning with a dot: a file in /dev/shm/verso-UID, of this user alone. With a slash: a
- *           path, on a file system that can map files shared. VERSO_SHARE_DIRECTORY in the environment is used in place
- *           of /dev/shm/verso-UID.
+ *           path, on a file system that can map files shared; closing goes there again, so it has to lead there then.
+ *           VERSO_SHARE_DIRECTORY in the environment is used in place of /dev/shm/verso-UID.
  * @bytes:   of content, zeros; at least 1
  * @options: NULL for the defaults
  *
@@ -120,8 +120,11 @@ VERSO_API VERSO_MUST_CHECK int verso_share_open(const char *name, uint64_t bytes
 /**
  * verso_share_close() - leave; takes NULL, cannot fail
  *
- * The last member to leave takes the name away, unless the region was made with KEEP. Locks of verso/lock.h that
- * threads of this process still hold in it count as left behind by the dead.
+ * The last member to leave takes the name away, unless the region was made with KEEP. Who came by a descriptor knows no
+ * name, nor do readers take it away: then it stays until verso_share_collect() or the next creation. Locks of
+ * verso/lock.h that threads of this process still hold in it count as left behind by the dead.
+ *
+ * May take two seconds where somebody who attaches or leaves is stopped in the middle of it.
  *
  * Threads: nobody else of this process may be using the region.
  */

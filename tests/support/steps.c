@@ -4,10 +4,13 @@
 
 #include "steps.h"
 
+#include <elf.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,45 +57,222 @@ static pid_t start(const struct support_steps *steps)
     return child;
 }
 
-#define ONE_BY_ONE 400
-
-/* True: it came to its end before. */
-static bool kill_at(const struct support_steps *steps, unsigned step)
+/* Runs what comes before; the child then stands right before its act. */
+static pid_t stand_ready(const struct support_steps *steps)
 {
-    bool was_done = false;
     pid_t child;
-    int status;
 
     if (steps->begin)
         steps->begin(steps->arg);
     child = start(steps);
     if (steps->before)
         steps->before(steps->arg);
-    for (unsigned i = 0; i < step && !was_done; i++) {
-        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-        was_done = !has_stepped(child);
-    }
+    return child;
+}
+
+static void finish_off(const struct support_steps *steps, pid_t child, bool was_done)
+{
+    int status;
+
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     steps->killed(steps->arg, was_done);
-    return was_done;
 }
 
-unsigned support_kill_at_each_step(const struct support_steps *steps)
+static bool step_once(pid_t child)
+{
+    assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+    return has_stepped(child);
+}
+
+/* A stop and a step across processors would each wait for the other one to wake up. */
+static cpu_set_t stay_on_one(void)
 {
     cpu_set_t before, one;
-    unsigned step = 0;
 
-    /* A stop and a step across processors would each wait for the other one to wake up. */
     assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
     CPU_ZERO(&one);
     for (unsigned i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
         if (CPU_ISSET(i, &before))
             CPU_SET(i, &one);
     assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    return before;
+}
+
+/* ---- At each instruction ---- */
+
+#define ONE_BY_ONE 400
+
+/* True: it came to its end before. */
+static bool kill_at(const struct support_steps *steps, unsigned step)
+{
+    pid_t child = stand_ready(steps);
+    bool was_done = false;
+
+    for (unsigned i = 0; i < step && !was_done; i++)
+        was_done = !step_once(child);
+    finish_off(steps, child, was_done);
+    return was_done;
+}
+
+unsigned support_kill_at_each_step(const struct support_steps *steps)
+{
+    cpu_set_t before = stay_on_one();
+    unsigned step = 0;
+
     while (!kill_at(steps, step))
         step += step < ONE_BY_ONE || getenv("TEST_LONG") ? 1 : step / 37;
     assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
     return step;
+}
+
+/* ---- Between system calls ---- */
+
+/* Where to kill: so many system calls, then so many instructions. */
+struct station {
+    unsigned calls;
+    unsigned steps;
+    bool is_at_call;
+};
+
+struct stations {
+    struct station *list;
+    size_t count;
+    size_t room;
+};
+
+static void note(struct stations *stations, struct station station)
+{
+    if (stations->count == stations->room) {
+        stations->room = stations->room ? 2 * stations->room : 1024;
+        stations->list = realloc(stations->list, stations->room * sizeof(*stations->list));
+        assert_non_null(stations->list);
+    }
+    stations->list[stations->count++] = station;
+}
+
+#if defined(__x86_64__)
+#define COUNTER rip
+#define CALL 0x050f /* syscall */
+#define CALL_MASK 0xffff
+#elif defined(__aarch64__)
+#define COUNTER pc
+#define CALL 0xd4000001 /* svc #0 */
+#define CALL_MASK 0xffffffff
+#endif
+
+#ifdef COUNTER
+static uintptr_t instruction_at(pid_t child)
+{
+    struct user_regs_struct registers;
+    struct iovec room = { &registers, sizeof(registers) };
+
+    assert_int_equal(ptrace(PTRACE_GETREGSET, child, (void *)NT_PRSTATUS, &room), 0);
+    return (uintptr_t)registers.COUNTER;
+}
+
+static bool is_system_call(pid_t child, uintptr_t at)
+{
+    unsigned long word;
+
+    errno = 0;
+    word = (unsigned long)ptrace(PTRACE_PEEKTEXT, child, (void *)at, NULL);
+    assert_int_equal(errno, 0);
+    return (word & CALL_MASK) == CALL;
+}
+
+bool support_can_survey(void)
+{
+    return support_can_step();
+}
+#else
+static uintptr_t instruction_at(pid_t child)
+{
+    (void)child;
+    fail_msg("this processor's registers are not known");
+    return 0;
+}
+
+static bool is_system_call(pid_t child, uintptr_t at)
+{
+    (void)child;
+    return at == 0;
+}
+
+bool support_can_survey(void)
+{
+    return false;
+}
+#endif
+
+extern const char __executable_start[], etext[]; /* of the linker */
+
+static bool is_our_own(uintptr_t at)
+{
+    return at >= (uintptr_t)__executable_start && at < (uintptr_t)etext;
+}
+
+/* One child that comes to its end, for a list of all stations on the way. */
+static struct support_stations survey(const struct support_steps *steps, struct stations *stations)
+{
+    struct support_stations seen = { 0 };
+    pid_t child = stand_ready(steps);
+    unsigned in_a_row = 0;
+    bool was_call = false, is_call, is_own;
+
+    do {
+        uintptr_t at = instruction_at(child);
+
+        is_call = is_system_call(child, at);
+        is_own = is_our_own(at);
+        if (is_call || was_call || is_own)
+            note(stations, (struct station){ seen.calls, in_a_row, is_call || was_call });
+        seen.instructions += is_own;
+        seen.calls += is_call;
+        in_a_row = is_call ? 0 : in_a_row + 1;
+        was_call = is_call;
+    } while (step_once(child));
+    finish_off(steps, child, true);
+    return seen;
+}
+
+static void run_calls(pid_t child, unsigned calls)
+{
+    int status;
+
+    for (unsigned i = 0; i < 2 * calls; i++) { /* into it, and out of it */
+        assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80));
+    }
+}
+
+static void kill_at_station(const struct support_steps *steps, const struct station *station)
+{
+    pid_t child = stand_ready(steps);
+
+    assert_int_equal(ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_TRACESYSGOOD), 0);
+    run_calls(child, station->calls);
+    for (unsigned i = 0; i < station->steps; i++)
+        assert_true(step_once(child));
+    finish_off(steps, child, false);
+}
+
+struct support_stations support_kill_between_calls(const struct support_steps *steps, unsigned most)
+{
+    struct stations stations = { 0 };
+    cpu_set_t before = stay_on_one();
+    struct support_stations seen = survey(steps, &stations);
+    const char *seconds = getenv("TEST_LONG");
+    size_t stride = stations.count / (most + (seconds ? 5 * strtoul(seconds, NULL, 10) : 0)) + 1;
+
+    for (size_t i = 0; i < stations.count; i++)
+        if (stations.list[i].is_at_call || i % stride == 0) {
+            kill_at_station(steps, &stations.list[i]);
+            seen.kills++;
+        }
+    free(stations.list);
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    return seen;
 }

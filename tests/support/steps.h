@@ -15,8 +15,9 @@ struct support_steps {
     void *arg;
 };
 
-/* Whether this process may trace its children. */
+/* Whether this process may trace its children; and whether it knows the processor's registers, too. */
 bool support_can_step(void);
+bool support_can_survey(void);
 
 /*
  * Kills a child before the first instruction of @act, another before the second ... until one has come to its end; says
@@ -24,5 +25,18 @@ bool support_can_step(void);
  * first 400 are tried one by one, then fewer and fewer; with TEST_LONG in the environment, all.
  */
 unsigned support_kill_at_each_step(const struct support_steps *steps);
+
+/*
+ * The same for acts that make system calls, which are too long for that: a child is killed before and after each system
+ * call, and before each instruction of the program's own (not of shared libraries: what they do to others' memory, our
+ * instructions have handed them). Of the latter @most are tried, evenly spread, and 5 more for each second that TEST_LONG
+ * in the environment says: an hour is all of them.
+ */
+struct support_stations {
+    unsigned calls;        /* system calls, of a child that came to its end */
+    unsigned instructions; /* of the program's own */
+    unsigned kills;
+};
+struct support_stations support_kill_between_calls(const struct support_steps *steps, unsigned most);
 
 #endif
