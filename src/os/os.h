@@ -472,8 +472,8 @@ void verso__os_life_mark(struct verso__os_life_mark *out_mark);
 uint64_t verso__os_life_namespace(void);
 
 /* True is proof that the process (or thread) @id, of this process's own namespace, which began at @start_ticks, has
- * ended: not there, another one, or a zombie. False: not known, as where /proc is another namespace's, or the clock that
- * start times are told by. */
+ * ended: not there, another one, or a zombie. False: not known, as where /proc is another namespace's, or the clock
+ * that start times are told by. */
 bool verso__os_is_gone(uint32_t id, uint64_t start_ticks);
 
 /*

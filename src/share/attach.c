@@ -170,8 +170,8 @@ int verso__share_unlink_own(int fd, const char *path)
     return r < 0 ? r : verso__os_remove(path);
 }
 
-/* Who has the gate may be another that leaves and saw us still here, or one that comes and will be refused: either would
- * leave the name to nobody. So it is waited for. */
+/* Who has the gate may be another that leaves and saw us still here, or one that comes and will be refused: either
+ * would leave the name to nobody. So it is waited for. */
 int verso__share_remove_if_abandoned(int fd, const struct verso__share_header *made, const char *path)
 {
     int r = verso__share_lock(fd, VERSO__SHARE_GATE_BYTE, VERSO__OS_BYTE_EXCLUSIVE);

@@ -29,8 +29,8 @@ unsigned support_kill_at_each_step(const struct support_steps *steps);
 /*
  * The same for acts that make system calls, which are too long for that: a child is killed before and after each system
  * call, and before each instruction of the program's own (not of shared libraries: what they do to others' memory, our
- * instructions have handed them). Of the latter @most are tried, evenly spread, and 5 more for each second that TEST_LONG
- * in the environment says: an hour is all of them.
+ * instructions have handed them). Of the latter @most are tried, evenly spread, and 5 more for each second that
+ * TEST_LONG in the environment says: an hour is all of them.
  */
 struct support_stations {
     unsigned calls;        /* system calls, of a child that came to its end */
