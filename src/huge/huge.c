@@ -70,7 +70,7 @@ static const char *why_small(enum verso__huge_of what, bool was_cached)
     if (what == VERSO__HUGE_OF_MEMORY_FILE)
         return is_switched_off("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
                    ? "huge pages for memory files are off: /sys/kernel/mm/transparent_hugepage/shmem_enabled says never"
-                   : "the kernel found no huge page for the copy";
+                   : "the kernel found no huge page for this memory file, or gives none to this process";
     if (what == VERSO__HUGE_OF_FILE)
         return was_cached ? "the file was in the page cache before, in smaller pages, which stay until they are evicted"
                           : "the file's pages came small: its file system has no huge ones, or this process gets none";

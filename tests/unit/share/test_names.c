@@ -2,6 +2,7 @@
 /* names - what is a name, who has it, when it goes; lists and collection. */
 #include "regions.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 static void test_create_attach_close(void **state)
@@ -177,6 +178,24 @@ static void test_races_meet_in_one(void **state)
     }
 }
 
+/* How many files are in the directory of names, whatever they are called; makes them look old. */
+static unsigned files_left(void)
+{
+    const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+    DIR *names = opendir(support_path("names"));
+    struct dirent *entry;
+    unsigned count = 0;
+
+    assert_non_null(names);
+    while ((entry = readdir(names)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            count++;
+            assert_int_equal(utimensat(dirfd(names), entry->d_name, old, AT_SYMLINK_NOFOLLOW), 0);
+        }
+    assert_int_equal(closedir(names), 0);
+    return count;
+}
+
 static int refuse(void *data, uint64_t bytes, void *arg)
 {
     (void)data;
@@ -198,7 +217,61 @@ static void test_prepare_may_refuse(void **state)
     answer = -EDOM;
     assert_fails_in(verso_share_create_anonymous(1, &options, &share), -EDOM, "prepare");
     assert_null(share);
-    assert_false(exists("no"));
+    assert_int_equal(files_left(), 0);
+}
+
+struct glance {
+    unsigned listed;
+    int attached;
+    int second;
+    struct verso_share *winner;
+};
+
+static int count_one(const struct verso_share_entry *entry, void *arg)
+{
+    (void)entry;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static int glance_around(void *data, uint64_t bytes, void *arg)
+{
+    struct glance *glance = arg;
+    struct verso_share *share;
+
+    (void)data;
+    (void)bytes;
+    glance->attached = verso_share_attach("n", NULL, &share);
+    (void)files_left();
+    if (verso_share_list(count_one, &glance->listed) != 0 || verso_share_collect(count_one, &glance->listed) != 0)
+        return -EIO;
+    glance->second = verso_share_create("n", 20, NULL, &glance->winner);
+    return 0;
+}
+
+/* While it is being made, it can't be found, nor collected; and its name is still free for another. */
+static void test_not_there_before_it_is_whole(void **state)
+{
+    struct verso_share_options options = VERSO_SHARE_OPTIONS_INIT;
+    struct glance glance = { 0 };
+    struct verso_share *share = NULL;
+
+    (void)state;
+    names_here();
+    options.prepare = glance_around;
+    options.prepare_arg = &glance;
+    assert_fails_in(verso_share_create("n", 10, &options, &share), -EEXIST, "link");
+    assert_null(share);
+    assert_int_equal(glance.attached, -ENOENT);
+    assert_int_equal(glance.listed, 0);
+    assert_ok(glance.second);
+    assert_int_equal(verso_share_bytes(glance.winner), 20);
+    assert_int_equal(files_left(), 1);
+    share = attached("n");
+    assert_int_equal(verso_share_bytes(share), 20);
+    verso_share_close(share);
+    verso_share_close(glance.winner);
+    assert_int_equal(files_left(), 0);
 }
 
 /* ---- Names that stay, names that are left ---- */
@@ -516,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_open_makes_then_attaches),
         cmocka_unit_test(test_races_meet_in_one),
         cmocka_unit_test(test_prepare_may_refuse),
+        cmocka_unit_test(test_not_there_before_it_is_whole),
         cmocka_unit_test(test_the_dead_stand_in_nobodys_way),
         cmocka_unit_test(test_who_leaves_last_waits_for_the_gate),
         cmocka_unit_test(test_who_creates_waits_for_the_gate),
