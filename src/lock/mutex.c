@@ -19,6 +19,8 @@ static VERSO__SLOW int lock_slowly(struct verso_mutex *mutex, int timeout_ms)
 
     if (r < 0)
         return no_seat(mutex, r);
+    if (verso__owner_take_free(&mutex->word, seat)) /* only the seat had to be looked for */
+        return 0;
     wait = verso__lock_wait_begin(timeout_ms);
     r = verso__owner_take(&mutex->word, seat, 0, &wait);
     return r < 0 ? verso__lock_fail(r, timeout_ms, STEP) : 0;

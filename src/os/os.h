@@ -460,13 +460,15 @@ unsigned verso__os_forks(void);
 /* Which process, for all times: the id alone comes round again. */
 struct verso__os_life_mark {
     uint32_t process; /* as it sees itself */
-    uint32_t thread;
     uint64_t start_ticks;
-    uint64_t thread_start_ticks;
     uint64_t namespace; /* of process ids: its inode number */
+    char command[16];   /* of its program, as ps shows it */
 };
 /* Of the caller; what can't be had without /proc is 0. */
 void verso__os_life_mark(struct verso__os_life_mark *out_mark);
+
+/* When the calling thread began, in the same ticks; 0: not known. */
+uint64_t verso__os_life_thread_ticks(void);
 
 /* The inode number of this process's namespace of ids, 0 without /proc. Cheaper than the whole mark. */
 uint64_t verso__os_life_namespace(void);

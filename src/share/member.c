@@ -32,7 +32,6 @@ int verso__share_lock(int fd, uint64_t byte, enum verso__os_byte_lock lock)
 static void sign(struct verso_share *share, uint32_t number)
 {
     struct verso__share_place *place = verso__share_place(share, number);
-    struct verso__os_process_info info;
     struct verso__os_life_mark mark;
     uint32_t generation = atomic_load(&place->generation) + 1;
 
@@ -44,9 +43,7 @@ static void sign(struct verso_share *share, uint32_t number)
     place->start_ticks = mark.start_ticks;
     place->namespace = mark.namespace;
     place->attached_ns = verso__os_date_ns();
-    memset(place->name, 0, sizeof(place->name));
-    if (verso__os_process_info(0, &info) == 0)
-        memcpy(place->name, info.command, strnlen(info.command, sizeof(place->name) - 1));
+    memcpy(place->name, mark.command, sizeof(place->name));
     atomic_store(&place->generation, generation);
     share->member = number;
     share->member_generation = generation;

@@ -345,7 +345,6 @@ static int give_memory(const struct verso_share *share, uint32_t number)
 static int sit(const struct verso_share *share, struct verso__share_sitting *sitting)
 {
     struct verso__share_chair *chair = verso__share_chair(share, sitting->number);
-    struct verso__os_life_mark mark;
     int r;
 
     sitting->generation = (atomic_load(&chair->generation) + 1) & INT32_MAX;
@@ -357,10 +356,9 @@ static int sit(const struct verso_share *share, struct verso__share_sitting *sit
     r = verso__os_life_begin(chair, &sitting->life);
     if (r < 0 && r != -EOPNOTSUPP)
         return r;
-    verso__os_life_mark(&mark);
     atomic_store(&chair->has_life, r == 0);
-    atomic_store(&chair->thread, mark.thread);
-    atomic_store(&chair->thread_start_ticks, mark.thread_start_ticks);
+    atomic_store(&chair->thread, (uint32_t)sitting->thread);
+    atomic_store(&chair->thread_start_ticks, verso__os_life_thread_ticks());
     atomic_store(&chair->member_generation, share->member_generation);
     atomic_store(&chair->member, share->member + 1);
     return 0;

@@ -109,6 +109,7 @@ FAKE(barrier, (EPERM), (void), ())
 EXEMPT(forks)
 
 EXEMPT(life_mark)
+EXEMPT(life_thread_ticks)
 EXEMPT(life_namespace)
 EXEMPT(is_gone)
 FAKE(life_begin, (EOPNOTSUPP, ENOMEM), (void *page, void **out_life), (page, out_life))

@@ -66,7 +66,19 @@ static bool has_own_proc(void)
     return is_own;
 }
 
-static uint64_t thread_start_ticks(void)
+void verso__os_life_mark(struct verso__os_life_mark *out_mark)
+{
+    struct verso__os_process_info info;
+    struct verso__os_life_mark mark = { .process = (uint32_t)getpid(), .namespace = verso__os_life_namespace() };
+
+    if (verso__os_process_info(0, &info) == 0) {
+        mark.start_ticks = has_common_clock() ? info.start_ticks : 0;
+        memcpy(mark.command, info.command, strnlen(info.command, sizeof(mark.command) - 1));
+    }
+    *out_mark = mark;
+}
+
+uint64_t verso__os_life_thread_ticks(void)
 {
     struct verso__os_process_info info;
     int fd, r = verso__os_open("/proc/thread-self/stat", VERSO__OS_OPEN_READ, 0, &fd);
@@ -75,22 +87,7 @@ static uint64_t thread_start_ticks(void)
         return 0;
     r = verso__proc_read_stat(fd, &info);
     verso__os_close(fd);
-    return r == 0 ? info.start_ticks : 0;
-}
-
-void verso__os_life_mark(struct verso__os_life_mark *out_mark)
-{
-    struct verso__os_process_info info;
-    struct verso__os_life_mark mark = { .process = (uint32_t)getpid(),
-                                        .thread = (uint32_t)gettid(),
-                                        .namespace = verso__os_life_namespace() };
-
-    if (has_common_clock()) {
-        mark.thread_start_ticks = thread_start_ticks();
-        if (verso__os_process_info(0, &info) == 0)
-            mark.start_ticks = info.start_ticks;
-    }
-    *out_mark = mark;
+    return r == 0 && has_common_clock() ? info.start_ticks : 0;
 }
 
 /* What is left of a first thread while others of its process go on is in state 'Z', too. */
