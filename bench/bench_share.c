@@ -3,9 +3,9 @@
  * bench_share - what knowing who lives costs, beside memory that is only mapped.
  *
  * The peers are what one writes by hand: a file in /dev/shm, opened as shm_open(3) opens it, and memfd_create(2). They
- * make the same promise about memory (fallocate: a full file system is an error, and no SIGBUS), and no other one: their
- * regions are seen half-made, check nothing, and nobody can tell whether anybody else is there. Where others learn of a
- * death, the peers are a pidfd and the end of a pipe; those know of processes, not of what they held.
+ * make the same promise about memory (fallocate: a full file system is an error, and no SIGBUS), and no other one:
+ * their regions are seen half-made, check nothing, and nobody can tell whether anybody else is there. Where others
+ * learn of a death, the peers are a pidfd and the end of a pipe; those know of processes, not of what they held.
  */
 #include "bench.h"
 

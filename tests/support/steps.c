@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int stop_traced(void *arg)
@@ -33,8 +34,8 @@ static bool has_stepped(pid_t child)
     int status;
 
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSTOPPED(status));
-    assert_true(WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP);
+    if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
+        fail_msg("a child that is stepped through met with status %#x", (unsigned)status);
     return WSTOPSIG(status) == SIGTRAP;
 }
 
@@ -100,6 +101,22 @@ static cpu_set_t stay_on_one(void)
     return before;
 }
 
+/* What TEST_LONG says, 0 without it. */
+static unsigned long seconds_wanted(void)
+{
+    const char *text = getenv("TEST_LONG");
+
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+static unsigned long tenths_now(void)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (unsigned long)now.tv_sec * 10 + (unsigned long)now.tv_nsec / 100000000;
+}
+
 /* ---- At each instruction ---- */
 
 #define ONE_BY_ONE 400
@@ -118,11 +135,12 @@ static bool kill_at(const struct support_steps *steps, unsigned step)
 
 unsigned support_kill_at_each_step(const struct support_steps *steps)
 {
+    unsigned long end = tenths_now() + seconds_wanted();
     cpu_set_t before = stay_on_one();
     unsigned step = 0;
 
     while (!kill_at(steps, step))
-        step += step < ONE_BY_ONE || getenv("TEST_LONG") ? 1 : step / 37;
+        step += step < ONE_BY_ONE || tenths_now() < end ? 1 : step / 37;
     assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
     return step;
 }
@@ -264,8 +282,7 @@ struct support_stations support_kill_between_calls(const struct support_steps *s
     struct stations stations = { 0 };
     cpu_set_t before = stay_on_one();
     struct support_stations seen = survey(steps, &stations);
-    const char *seconds = getenv("TEST_LONG");
-    size_t stride = stations.count / (most + (seconds ? 5 * strtoul(seconds, NULL, 10) : 0)) + 1;
+    size_t stride = stations.count / (most + 5 * seconds_wanted()) + 1;
 
     for (size_t i = 0; i < stations.count; i++)
         if (stations.list[i].is_at_call || i % stride == 0) {

@@ -22,7 +22,8 @@ bool support_can_survey(void);
 /*
  * Kills a child before the first instruction of @act, another before the second ... until one has come to its end; says
  * how many there were. All on one processor. Each child takes all the steps before, so of an act of thousands only the
- * first 400 are tried one by one, then fewer and fewer; with TEST_LONG in the environment, all.
+ * first 400 are tried one by one, then fewer and fewer; with TEST_LONG=SECONDS in the environment, one by one for a
+ * tenth of that as well, since there are some ten acts in a test.
  */
 unsigned support_kill_at_each_step(const struct support_steps *steps);
 
