@@ -28,15 +28,33 @@ bool support_can_step(void)
     return support_child(stop_traced, NULL) == 0;
 }
 
-/* Until the child stands still again; false: it stopped itself. */
-static bool has_stepped(pid_t child)
+/* Whether the signal that it met is the one it sent itself. */
+static bool has_stopped_itself(pid_t child, int signal)
 {
-    int status;
+    siginfo_t info;
 
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
-        fail_msg("a child that is stepped through met with status %#x", (unsigned)status);
-    return WSTOPSIG(status) == SIGTRAP;
+    if (signal != SIGSTOP || ptrace(PTRACE_GETSIGINFO, child, NULL, &info) < 0)
+        return false;
+    return info.si_code == SI_TKILL && info.si_pid == child;
+}
+
+/* Until the child, which went on by @request, stands still again: the signal. Other people's signals (who stops all
+ * there is for a moment, and continues it) don't reach it, and it goes on. */
+static int next_stop(pid_t child, enum __ptrace_request request)
+{
+    for (;;) {
+        int status, signal;
+
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFSTOPPED(status))
+            fail_msg("a child that is stepped through ended with status %#x", (unsigned)status);
+        signal = WSTOPSIG(status);
+        if ((signal & 0x7f) == SIGTRAP || has_stopped_itself(child, signal))
+            return signal;
+        if (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE)
+            fail_msg("a child that is stepped through met with signal %d", signal);
+        assert_int_equal(ptrace(request, child, NULL, NULL), 0);
+    }
 }
 
 static pid_t start(const struct support_steps *steps)
@@ -54,7 +72,7 @@ static pid_t start(const struct support_steps *steps)
         (void)raise(SIGSTOP);
         _exit(0);
     }
-    assert_false(has_stepped(child));
+    assert_int_equal(next_stop(child, PTRACE_CONT), SIGSTOP);
     return child;
 }
 
@@ -81,10 +99,11 @@ static void finish_off(const struct support_steps *steps, pid_t child, bool was_
     steps->killed(steps->arg, was_done);
 }
 
+/* False: it stopped itself. */
 static bool step_once(pid_t child)
 {
     assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-    return has_stepped(child);
+    return next_stop(child, PTRACE_SINGLESTEP) != SIGSTOP;
 }
 
 /* A stop and a step across processors would each wait for the other one to wake up. */
@@ -257,12 +276,9 @@ static struct support_stations survey(const struct support_steps *steps, struct 
 
 static void run_calls(pid_t child, unsigned calls)
 {
-    int status;
-
     for (unsigned i = 0; i < 2 * calls; i++) { /* into it, and out of it */
         assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80));
+        assert_int_equal(next_stop(child, PTRACE_SYSCALL), SIGTRAP | 0x80);
     }
 }
 
