@@ -29,7 +29,7 @@
  *     woke died as well. Alive is who exists: a process that is stopped, or hangs in a loop, keeps its locks.
  *   - A child of fork() owns nothing that its parent owns, and is another owner from the first lock it takes.
  *   - A lock is not recursive, for readers as well: asking again is -EDEADLK. Two owners that wait for each other's
- *     lock are not seen; give a time limit.
+ *     lock are not seen, nor who waits for himself, having attached the share twice; give a time limit.
  *   - Only the owner may unlock. Events and semaphores have no owner: nobody is told when one dies who should have set
  *     or posted them. Where that matters take a mutex, a once, or a time limit.
  *   - A peer that scribbles over a lock can break it, and what it guards; it can't make these calls touch other memory.

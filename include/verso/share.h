@@ -310,7 +310,8 @@ struct verso_share_entry {
  * @each may be NULL for collect. It may end the walk by answering other than 0, which is the answer then.
  *
  * Owns:    entries are valid during the call of @each.
- * Errors:  -EACCES, -ENOMEM, -EMFILE; look: as attach. A directory that is not there has no regions.
+ * Errors:  -EACCES, -ENOMEM, -EMFILE; VERSO_E_OWNER (the directory is not this user's alone), -ENOTDIR; look: as
+ *          attach. A directory that is not there has no regions.
  * Threads: any.
  */
 VERSO_API int verso_share_list(int (*each)(const struct verso_share_entry *entry, void *arg), void *arg);

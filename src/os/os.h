@@ -113,8 +113,8 @@ int verso__os_open_mode(int fd, unsigned *out_flags);
 /* A new descriptor for the same open file, close-on-exec. */
 int verso__os_duplicate(int fd, int *out_fd);
 
-/* The same file through an open file of its own (position, lease, access), by way of /proc. @flags: READ and/or WRITE.
- */
+/* The same file through an open file of its own (position, lease, access), by way of /proc. @flags: READ, WRITE,
+ * NONBLOCK. */
 int verso__os_reopen(int fd, unsigned flags, int *out_fd);
 
 /* The size of the pages that maps of @fd consist of: of hugetlbfs files its huge page, else the base page. Offsets of

@@ -57,13 +57,21 @@ int verso__share_map(struct verso_share *share, struct verso__share_trouble *tro
 
 /* ---- Attaching ---- */
 
+int verso__share_check_is_file(const struct verso__os_file_info *info, struct verso__share_trouble *trouble)
+{
+    if (info->kind == VERSO__OS_FILE_REGULAR)
+        return 0;
+    trouble->hint = "that is no file";
+    return VERSO_E_FORMAT;
+}
+
 static int check_owner(const struct verso__os_file_info *info, unsigned flags, struct verso__share_trouble *trouble)
 {
+    int r = verso__share_check_is_file(info, trouble);
+
     trouble->step = "owner";
-    if (info->kind != VERSO__OS_FILE_REGULAR) {
-        trouble->hint = "that is no file";
-        return VERSO_E_FORMAT;
-    }
+    if (r < 0)
+        return r;
     return info->user == verso__os_user() || info->user == 0 || flags & VERSO_SHARE_ANY_OWNER ? 0 : VERSO_E_OWNER;
 }
 

@@ -152,10 +152,10 @@ static int walk_directory(each_entry *each, void *arg, bool collects)
     struct walk walk = { directory, each, arg, collects };
     int r = verso__share_directory(directory, &trouble);
 
-    if (r == 0) {
-        trouble.step = "directory";
+    if (r == 0)
+        r = verso__share_check_directory(directory, &trouble);
+    if (r == 0)
         r = verso__os_names(directory, visit, &walk);
-    }
     if (r == -ENOENT)
         return 0;
     return r < 0 ? verso__fail_hint(r, trouble.step, directory, trouble.hint) : r;

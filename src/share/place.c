@@ -29,12 +29,14 @@ int verso__share_directory(char out_path[PATH_MAX], struct verso__share_trouble 
     return bytes < 0 || bytes >= PATH_MAX - NAME_BYTES_MAX - 2 ? -ENAMETOOLONG : 0;
 }
 
-/* Whoever could write to the directory could exchange regions under their users. */
-static int check_directory(const char *path, struct verso__share_trouble *trouble)
+/* Whoever could write to the directory could exchange regions under their users, or the directory itself under whoever
+ * removes a name. */
+int verso__share_check_directory(const char *path, struct verso__share_trouble *trouble)
 {
     struct verso__os_file_info info;
     int r = verso__os_path_info(path, false, &info);
 
+    trouble->step = "directory";
     if (r < 0)
         return r;
     if (info.kind != VERSO__OS_FILE_DIRECTORY)
@@ -79,8 +81,7 @@ int verso__share_path(const char *name, bool make, char out_path[PATH_MAX], stru
         if (r < 0 && r != -EEXIST)
             return r;
     }
-    trouble->step = "directory";
-    r = check_directory(out_path, trouble);
+    r = verso__share_check_directory(out_path, trouble);
     if (r == 0) { /* room for both was seen to */
         size_t end = strlen(out_path);
 

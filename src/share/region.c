@@ -230,6 +230,25 @@ int verso_share_descriptor(const struct verso_share *share)
     return share ? share->fd : verso__fail(-EINVAL, "arguments", NULL);
 }
 
+/* Locks belong to the open file, so it has to be one of our own. It may come from anybody: what is no file could keep
+ * who opens it waiting, or do something by being opened. */
+static int open_anew(int fd, const struct verso_share_options *options, int *out_fd,
+                     struct verso__share_trouble *trouble)
+{
+    struct verso__os_file_info info;
+    int r;
+
+    trouble->step = "stat";
+    r = verso__os_file_info(fd, &info);
+    if (r < 0)
+        return r;
+    r = verso__share_check_is_file(&info, trouble);
+    if (r < 0)
+        return r;
+    trouble->step = "reopen";
+    return verso__os_reopen(fd, open_flags(options) | VERSO__OS_OPEN_NONBLOCK, out_fd);
+}
+
 int verso_share_attach_descriptor(int fd, const struct verso_share_options *given, struct verso_share **out_share)
 {
     struct verso__share_trouble trouble = { "options", NULL };
@@ -245,8 +264,7 @@ int verso_share_attach_descriptor(int fd, const struct verso_share_options *give
     r = share_new(NULL, &share, &trouble);
     if (r < 0)
         return fail(r, &trouble, NULL);
-    trouble.step = "reopen"; /* locks belong to the open file, so it has to be one of our own */
-    r = verso__os_reopen(fd, open_flags(&options), &share->fd);
+    r = open_anew(fd, &options, &share->fd, &trouble);
     if (r == 0)
         r = verso__share_attach(share, &options, &trouble);
     r = finish(r, share, out_share);

@@ -49,8 +49,10 @@ uint32_t verso__share_seats_made(const struct verso_share *share);
  * VERSO_E_OWNER: the directory is not this user's alone. */
 int verso__share_path(const char *name, bool make, char out_path[PATH_MAX], struct verso__share_trouble *trouble);
 
-/* The directory of names, without its end. */
+/* The directory of names, without its end; and whether it is this user's alone: 0, -errno (-ENOENT: not there), or
+ * VERSO_E_OWNER. */
 int verso__share_directory(char out_path[PATH_MAX], struct verso__share_trouble *trouble);
+int verso__share_check_directory(const char *path, struct verso__share_trouble *trouble);
 
 /* ---- layout.c ---- */
 
@@ -83,6 +85,9 @@ int verso__share_settle(struct verso_share *share, struct verso__share_trouble *
 /* share->fd is open, by an open file of its own; in the end it is a member, or on failure the caller frees. */
 int verso__share_attach(struct verso_share *share, const struct verso_share_options *options,
                         struct verso__share_trouble *trouble);
+
+/* VERSO_E_FORMAT: it is something else. */
+int verso__share_check_is_file(const struct verso__os_file_info *info, struct verso__share_trouble *trouble);
 
 /* The header of the file @fd, checked as all that attaching checks but the kind. */
 int verso__share_read(int fd, const struct verso_share_options *options, struct verso__share_header *out_made,

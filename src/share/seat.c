@@ -372,7 +372,9 @@ static int sit_down(struct verso_share *share, pid_t thread, struct verso__share
     if (!sitting)
         return -ENOMEM;
     sitting->thread = thread;
-    r = find_free(share, &sitting->number);
+    r = -pthread_setspecific(key, share); /* any value: leave() is called */
+    if (r == 0)
+        r = find_free(share, &sitting->number);
     if (r == 0) {
         r = give_memory(share, sitting->number);
         if (r == 0)
@@ -380,13 +382,8 @@ static int sit_down(struct verso_share *share, pid_t thread, struct verso__share
         if (r < 0)
             verso__os_byte_unlock(share->fd, verso__share_seat_byte(sitting->number));
     }
-    if (r == 0)
-        r = -pthread_setspecific(key, share);
     if (r < 0) {
-        if (sitting->life)
-            stand_up(share, sitting);
-        else
-            sitting_free(sitting);
+        sitting_free(sitting);
         return r;
     }
     sitting->next = share->sittings;

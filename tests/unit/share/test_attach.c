@@ -157,6 +157,23 @@ static void test_pipe_does_not_block(void **state)
     assert_fails(verso_share_attach(support_path("pipe"), NULL, &share), VERSO_E_FORMAT);
 }
 
+/* A pipe that nobody writes to: to open it for reading would wait for ever. */
+static void test_descriptor_of_no_file(void **state)
+{
+    struct verso_share_options look = VERSO_SHARE_OPTIONS_INIT;
+    struct verso_share *share = NULL;
+    int fd;
+
+    (void)state;
+    look.flags = VERSO_SHARE_READ_ONLY;
+    assert_int_equal(mkfifo(support_path("fifo"), 0600), 0);
+    fd = open(support_path("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_fails_in(verso_share_attach_descriptor(fd, &look, &share), VERSO_E_FORMAT, "stat");
+    assert_null(share);
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_kind(void **state)
 {
     struct verso_share_options options = VERSO_SHARE_OPTIONS_INIT, other;
@@ -460,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_link),
         cmocka_unit_test(test_pipe_does_not_block),
+        cmocka_unit_test(test_descriptor_of_no_file),
         cmocka_unit_test(test_kind),
         cmocka_unit_test(test_kind_of_31_bytes_at_most),
         cmocka_unit_test(test_owner),

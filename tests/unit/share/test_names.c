@@ -50,20 +50,6 @@ static void test_private(void **state)
     verso_share_close(share);
 }
 
-static void test_directory_of_others(void **state)
-{
-    struct verso_share *share;
-
-    (void)state;
-    assert_int_equal(setenv("VERSO_SHARE_DIRECTORY", support_path("open"), 1), 0);
-    assert_int_equal(mkdir(support_path("open"), 0700), 0);
-    assert_int_equal(chmod(support_path("open"), 0711), 0);
-    assert_fails_in(verso_share_create("x", 1, NULL, &share), VERSO_E_OWNER, "directory");
-    assert_int_equal(setenv("VERSO_SHARE_DIRECTORY", support_path("link"), 1), 0);
-    assert_int_equal(symlink(support_path("names"), support_path("link")), 0);
-    assert_fails_in(verso_share_create("x", 1, NULL, &share), -ENOTDIR, "directory");
-}
-
 static void test_no_names(void **state)
 {
     char name[202];
@@ -528,6 +514,26 @@ static void test_list(void **state)
     assert_ok(verso_share_remove("rubbish"));
     verso_share_close(share);
     assert_int_equal(listed().count, 0);
+}
+
+/* Whoever owns it could have the names of others' files removed by who collects. */
+static void test_directory_of_others(void **state)
+{
+    struct verso_share *share;
+    struct seen seen = { 0 };
+
+    (void)state;
+    assert_int_equal(setenv("VERSO_SHARE_DIRECTORY", support_path("open"), 1), 0);
+    assert_int_equal(mkdir(support_path("open"), 0700), 0);
+    assert_int_equal(chmod(support_path("open"), 0711), 0);
+    assert_fails_in(verso_share_create("x", 1, NULL, &share), VERSO_E_OWNER, "directory");
+    assert_fails_in(verso_share_list(see, &seen), VERSO_E_OWNER, "directory");
+    assert_fails_in(verso_share_collect(NULL, NULL), VERSO_E_OWNER, "directory");
+    assert_int_equal(setenv("VERSO_SHARE_DIRECTORY", support_path("link"), 1), 0);
+    assert_int_equal(symlink(support_path("names"), support_path("link")), 0);
+    assert_fails_in(verso_share_create("x", 1, NULL, &share), -ENOTDIR, "directory");
+    assert_fails_in(verso_share_list(see, &seen), -ENOTDIR, "directory");
+    assert_fails_in(verso_share_collect(NULL, NULL), -ENOTDIR, "directory");
 }
 
 static int stop(const struct verso_share_entry *entry, void *arg)
