@@ -25,7 +25,8 @@
 
 #define BYTES ((size_t)64 << 10)
 #define TIMES 100
-#define GROWN ((size_t)4 << 20)
+#define PIECES 64
+#define GROWN (PIECES * BYTES)
 #define DEATHS 20
 
 static char *peer_path;
@@ -260,7 +261,7 @@ static void grow(void)
     bench_compare(&(struct bench_case){ .name = "grow by 64 KiB, to 4 MiB",
                                         .peer = "fallocate, mremap",
                                         .unit = "ns",
-                                        .operations = GROWN / BYTES - 1,
+                                        .operations = PIECES - 1,
                                         .before = grow_begin,
                                         .verso = grow_verso,
                                         .peer_side = grow_memfd });

@@ -307,7 +307,8 @@ struct verso_share_entry {
  *                         creations that were killed; tells each region that was
  * verso_share_look()    - one region, by name or path
  *
- * @each may be NULL for collect. It may end the walk by answering other than 0, which is the answer then.
+ * Regions made by a path are not among them. @each may be NULL for collect. It may end the walk by answering other than
+ * 0, which is the answer then.
  *
  * Owns:    entries are valid during the call of @each.
  * Errors:  -EACCES, -ENOMEM, -EMFILE; VERSO_E_OWNER (the directory is not this user's alone), -ENOTDIR; look: as
