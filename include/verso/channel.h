@@ -193,8 +193,10 @@ struct verso_channel_end {
     }
 
 /**
- * verso_channel_writer_open(), verso_channel_reader_open()   - begin to send, or to receive
- * verso_channel_writer_close(), verso_channel_reader_close() - stop; take NULL, cannot fail
+ * verso_channel_writer_open()  - begin to send
+ * verso_channel_writer_close() - stop; takes NULL, cannot fail
+ * verso_channel_reader_open()  - begin to receive
+ * verso_channel_reader_close() - stop; takes NULL, cannot fail
  * @end: NULL for the defaults
  *
  * The place of one that died is taken over, its remains are put in order first. In a queue a new reader goes on where
@@ -339,9 +341,10 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_read(struct verso_channel_reader *r
 /* ---- poll(2), epoll(7) -------------------------------------------------------------------------------------------- */
 
 /**
- * verso_channel_descriptor()    - a descriptor that can be read from when there is, or may be, something to receive
- * verso_channel_arm()           - from now on; 1: there is something already, and the descriptor stays as it is
- * verso_channel_writer_descriptor(), verso_channel_writer_arm() - the same for room to send
+ * verso_channel_descriptor()        - a descriptor that can be read from when there is, or may be, something to receive
+ * verso_channel_arm()               - from now on; 1: there is something already, and the descriptor stays as it is
+ * verso_channel_writer_descriptor() - the same for room to send
+ * verso_channel_writer_arm()        - from now on; 1: there is room already
  *
  * For programs that wait for other things as well. Senders pay for it only while it is armed:
  *
@@ -389,9 +392,10 @@ struct verso_channel_request {
 /**
  * verso_channel_client_open()    - begin to ask; takes a place among the writers and one among the clients
  * verso_channel_client_close()   - stop; takes NULL, cannot fail. Answers that come later are dropped
- * verso_channel_call()           - ask, and wait for the answer, which is held until verso_channel_client_release()
+ * verso_channel_call()           - ask, and wait for the answer
  * verso_channel_ask()            - ask only; *out_number is the request's
- * verso_channel_answer_receive() - the next answer to any request of this client: out_message->number says to which
+ * verso_channel_answer_receive() - the next answer to any request of this client: out_answer->number says to which
+ * verso_channel_client_release() - done with the answer that was received, which until then is held
  *
  * A call drops answers to requests of which the call had given up before. @timeout_ms is for all of it together.
  *
@@ -428,7 +432,7 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_answer(struct verso_channel_reader 
 
 /* ---- Seeing ------------------------------------------------------------------------------------------------------- */
 
-/* Initialise struct_bytes by VERSO_CHANNEL_INFO_INIT. Counts are since the channel was made, by all who ever were there.
+/* Initialise struct_bytes by VERSO_CHANNEL_INFO_INIT. Counts are since the channel was made, by all who ever were in it. */
  */
 struct verso_channel_info {
     size_t struct_bytes;
