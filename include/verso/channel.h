@@ -433,7 +433,6 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_answer(struct verso_channel_reader 
 /* ---- Seeing ------------------------------------------------------------------------------------------------------- */
 
 /* Initialise struct_bytes by VERSO_CHANNEL_INFO_INIT. Counts are since the channel was made, by all who ever were in it. */
- */
 struct verso_channel_info {
     size_t struct_bytes;
     enum verso_channel_kind kind;
