@@ -64,9 +64,6 @@ extern const struct link_kind link_futex;
 void *link_shared(size_t bytes);
 void link_shared_free(void *memory, size_t bytes);
 
-/* Says what was tried and errno, and ends the bench. */
-_Noreturn void link_die(const char *what);
-
 /* Between two questions of one that spins. */
 static inline void link_pause(void)
 {

@@ -4,6 +4,7 @@
  *
  * Its entries are of a type, so there is a ring for each length that is measured. It has no way to sleep.
  */
+#include "bench.h"
 #include "links.h"
 
 #include <ck_ring.h>
@@ -14,10 +15,10 @@
 
 #define SIZES(X) X(8) X(64) X(256) X(1024) X(65536)
 
-#define DECLARE(size)               \
-    struct slot_##size {            \
-        unsigned char bytes[size];  \
-    };                              \
+#define DECLARE(size)              \
+    struct slot_##size {           \
+        unsigned char bytes[size]; \
+    };                             \
     CK_RING_PROTOTYPE(of_##size, slot_##size)
 SIZES(DECLARE)
 
@@ -60,7 +61,7 @@ static void *rings_make(const struct link_plan *plan, const char **out_why)
     }
     link = calloc(1, sizeof(*link));
     if (!link)
-        link_die("calloc");
+        bench_die("calloc");
     link->has_many = plan->shape == LINK_MANY;
     link->bytes = 2 * each;
     memory = link_shared(link->bytes);
@@ -89,8 +90,8 @@ static bool put(const struct rings *link, struct direction *to, const void *data
 {
     void *slots = to->slots;
 
-#define PUT(size)                                                                                 \
-    case size:                                                                                    \
+#define PUT(size)                                                                                          \
+    case size:                                                                                             \
         return link->has_many ? CK_RING_ENQUEUE_MPSC(of_##size, &to->ring, slots, (void *)(uintptr_t)data) \
                               : CK_RING_ENQUEUE_SPSC(of_##size, &to->ring, slots, (void *)(uintptr_t)data);
     switch (bytes) {
@@ -104,8 +105,8 @@ static bool take(const struct rings *link, struct direction *from, void *out_dat
 {
     void *slots = from->slots;
 
-#define TAKE(size)                                                                     \
-    case size:                                                                         \
+#define TAKE(size)                                                                            \
+    case size:                                                                                \
         return link->has_many ? CK_RING_DEQUEUE_MPSC(of_##size, &from->ring, slots, out_data) \
                               : CK_RING_DEQUEUE_SPSC(of_##size, &from->ring, slots, out_data);
     switch (bytes) {
@@ -133,6 +134,6 @@ static void rings_receive(void *arg, int side, void *out_data, size_t bytes)
 
 extern const struct link_kind link_ck;
 const struct link_kind link_ck = {
-    "Concurrency Kit ring", LINK_SPINS,  LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY, rings_make,
-    rings_join,             rings_send,  rings_receive,                             rings_unmake,
+    "Concurrency Kit ring", LINK_SPINS,   LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY, rings_make, rings_join, rings_send,
+    rings_receive,          rings_unmake,
 };

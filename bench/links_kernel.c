@@ -4,6 +4,7 @@
  *
  * All of them are made before the fork and inherited. What spins asks a descriptor that does not block.
  */
+#include "bench.h"
 #include "links.h"
 
 #include <errno.h>
@@ -20,18 +21,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void link_die(const char *what)
-{
-    (void)fprintf(stderr, "bench channel: %s: %s\n", what, strerror(errno));
-    exit(2);
-}
-
 void *link_shared(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
     if (memory == MAP_FAILED)
-        link_die("mmap");
+        bench_die("mmap");
     return memory;
 }
 
@@ -52,7 +47,7 @@ static void *descriptors_new(void)
     struct descriptors *link = malloc(sizeof(*link));
 
     if (!link)
-        link_die("malloc");
+        bench_die("malloc");
     for (int direction = 0; direction < 2; direction++)
         link->in[direction] = link->out[direction] = -1;
     return link;
@@ -63,7 +58,7 @@ static void set_nonblocking(int fd)
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        link_die("fcntl");
+        bench_die("fcntl");
 }
 
 static void *descriptors_made(struct descriptors *link, const struct link_plan *plan)
@@ -107,7 +102,7 @@ static void stream_send(void *arg, int side, const void *data, size_t bytes)
         else if (n < 0 && errno == EAGAIN)
             link_pause();
         else
-            link_die("write");
+            bench_die("write");
     }
 }
 
@@ -123,7 +118,7 @@ static void stream_receive(void *arg, int side, void *out_data, size_t bytes)
         else if (n < 0 && errno == EAGAIN)
             link_pause();
         else
-            link_die("read");
+            bench_die("read");
     }
 }
 
@@ -139,7 +134,7 @@ static void *pipe_make(const struct link_plan *plan, const char **out_why)
     link = descriptors_new();
     for (int direction = 0; direction < 2; direction++) {
         if (pipe2(ends, O_CLOEXEC) < 0)
-            link_die("pipe2");
+            bench_die("pipe2");
         link->in[direction] = ends[0];
         link->out[direction] = ends[1];
     }
@@ -147,8 +142,8 @@ static void *pipe_make(const struct link_plan *plan, const char **out_why)
 }
 
 static const struct link_kind link_pipe = {
-    "pipe",    LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
-    pipe_make, descriptors_join,         stream_send,
+    "pipe",         LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
+    pipe_make,      descriptors_join,         stream_send,
     stream_receive, descriptors_unmake,
 };
 
@@ -159,7 +154,7 @@ static void *sockets_make(const struct link_plan *plan, int type)
     int ends[2];
 
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
-        link_die("socketpair");
+        bench_die("socketpair");
     link->out[0] = link->in[1] = ends[0];
     link->in[0] = link->out[1] = ends[1];
     return descriptors_made(link, plan);
@@ -181,8 +176,7 @@ static void *stream_make(const struct link_plan *plan, const char **out_why)
 }
 
 static const struct link_kind link_stream = {
-    "unix stream", LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY,
-    stream_make,   descriptors_join,         stream_send,
+    "unix stream",  LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY, stream_make, descriptors_join, stream_send,
     stream_receive, sockets_unmake,
 };
 
@@ -198,7 +192,7 @@ static void seqpacket_send(void *arg, int side, const void *data, size_t bytes)
 
     while (send(fd, data, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) {
         if (errno != EAGAIN)
-            link_die("send");
+            bench_die("send");
         link_pause();
     }
 }
@@ -209,14 +203,14 @@ static void seqpacket_receive(void *arg, int side, void *out_data, size_t bytes)
 
     while (recv(fd, out_data, bytes, 0) != (ssize_t)bytes) {
         if (errno != EAGAIN)
-            link_die("recv");
+            bench_die("recv");
         link_pause();
     }
 }
 
 static const struct link_kind link_seqpacket = {
-    "unix seqpacket", LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
-    seqpacket_make,   descriptors_join,         seqpacket_send,
+    "unix seqpacket",  LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
+    seqpacket_make,    descriptors_join,         seqpacket_send,
     seqpacket_receive, sockets_unmake,
 };
 
@@ -259,7 +253,7 @@ static void queue_send(void *arg, int side, const void *data, size_t bytes)
 
     while (mq_send(queue, data, bytes, 0) < 0) {
         if (errno != EAGAIN)
-            link_die("mq_send");
+            bench_die("mq_send");
         link_pause();
     }
 }
@@ -270,14 +264,14 @@ static void queue_receive(void *arg, int side, void *out_data, size_t bytes)
 
     while (mq_receive(queue, out_data, bytes, NULL) != (ssize_t)bytes) {
         if (errno != EAGAIN)
-            link_die("mq_receive");
+            bench_die("mq_receive");
         link_pause();
     }
 }
 
 static const struct link_kind link_queue = {
-    "POSIX mq", LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
-    queue_make, descriptors_join,         queue_send,
+    "POSIX mq",    LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
+    queue_make,    descriptors_join,         queue_send,
     queue_receive, descriptors_unmake,
 };
 
@@ -304,7 +298,7 @@ static void *lines_make(const struct link_plan *plan, const char **out_why)
 
     (void)out_why;
     if (!link)
-        link_die("calloc");
+        bench_die("calloc");
     link->bytes = 2 * each;
     memory = link_shared(link->bytes);
     link->line[0] = (struct line *)(void *)memory;
@@ -341,8 +335,7 @@ static void line_receive(void *arg, int side, void *out_data, size_t bytes)
 }
 
 const struct link_kind link_line = {
-    "one cache line",  LINK_SPINS,       LINK_BOTH_WAYS, lines_make,
-    descriptors_join,  line_send,        line_receive,   lines_unmake,
+    "one cache line", LINK_SPINS, LINK_BOTH_WAYS, lines_make, descriptors_join, line_send, line_receive, lines_unmake,
 };
 
 static void futex_send(void *arg, int side, const void *data, size_t bytes)
@@ -365,8 +358,8 @@ static void futex_receive(void *arg, int side, void *out_data, size_t bytes)
 }
 
 const struct link_kind link_futex = {
-    "bare futex pair", LINK_SLEEPS,      LINK_BOTH_WAYS, lines_make,
-    descriptors_join,  futex_send,       futex_receive,  lines_unmake,
+    "bare futex pair", LINK_SLEEPS, LINK_BOTH_WAYS, lines_make,
+    descriptors_join,  futex_send,  futex_receive,  lines_unmake,
 };
 
 #ifdef HAVE_ZMQ
@@ -383,11 +376,7 @@ extern const struct link_kind link_boost;
 #endif
 
 const struct link_kind *const link_kinds[] = {
-    &link_pipe,
-    &link_stream,
-    &link_seqpacket,
-    &link_queue,
-    &link_futex,
+    &link_pipe,  &link_stream, &link_seqpacket, &link_queue, &link_futex,
 #ifdef HAVE_BOOST
     &link_boost,
 #endif

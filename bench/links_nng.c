@@ -38,7 +38,7 @@ static void *nng_make(const struct link_plan *plan, const char **out_why)
 
     (void)out_why;
     if (!link)
-        link_die("calloc");
+        bench_die("calloc");
     (void)snprintf(link->address, sizeof(link->address), "ipc://%s/verso-bench-nng-%ld-%u", bench_directory(),
                    (long)getpid(), made++);
     link->flags = plan->wait == LINK_SPINS ? NNG_FLAG_NONBLOCK : 0;
@@ -110,6 +110,12 @@ static void nng_unmake(void *arg)
 
 extern const struct link_kind link_nng;
 const struct link_kind link_nng = {
-    "nng ipc", LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY, nng_make,
-    nng_join,  nng_send_one,             nng_receive_one,                           nng_unmake,
+    "nng ipc",
+    LINK_SPINS | LINK_SLEEPS,
+    LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
+    nng_make,
+    nng_join,
+    nng_send_one,
+    nng_receive_one,
+    nng_unmake,
 };

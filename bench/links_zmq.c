@@ -29,7 +29,7 @@ static void *zmq_make(const struct link_plan *plan, const char **out_why)
 
     (void)out_why;
     if (!link)
-        link_die("calloc");
+        bench_die("calloc");
     (void)snprintf(link->address, sizeof(link->address), "ipc://%s/verso-bench-zmq-%ld-%u", bench_directory(),
                    (long)getpid(), made++);
     link->flags = plan->wait == LINK_SPINS ? ZMQ_DONTWAIT : 0;
@@ -51,9 +51,9 @@ static void zmq_join(void *arg, int side)
     link->context = zmq_ctx_new();
     link->socket = link->context ? zmq_socket(link->context, type_of(link, side)) : NULL;
     if (!link->socket)
-        link_die("zmq_socket");
+        bench_die("zmq_socket");
     if ((side == 1 ? zmq_bind(link->socket, link->address) : zmq_connect(link->socket, link->address)) < 0)
-        link_die(side == 1 ? "zmq_bind" : "zmq_connect");
+        bench_die(side == 1 ? "zmq_bind" : "zmq_connect");
 }
 
 static void zmq_send_one(void *arg, int side, const void *data, size_t bytes)
@@ -63,7 +63,7 @@ static void zmq_send_one(void *arg, int side, const void *data, size_t bytes)
     (void)side;
     while (zmq_send(link->socket, data, bytes, link->flags) != (int)bytes) {
         if (errno != EAGAIN && errno != EINTR)
-            link_die("zmq_send");
+            bench_die("zmq_send");
         link_pause();
     }
 }
@@ -75,7 +75,7 @@ static void zmq_receive_one(void *arg, int side, void *out_data, size_t bytes)
     (void)side;
     while (zmq_recv(link->socket, out_data, bytes, link->flags) != (int)bytes) {
         if (errno != EAGAIN && errno != EINTR)
-            link_die("zmq_recv");
+            bench_die("zmq_recv");
         link_pause();
     }
 }
@@ -94,6 +94,12 @@ static void zmq_unmake(void *arg)
 
 extern const struct link_kind link_zmq;
 const struct link_kind link_zmq = {
-    "ZeroMQ ipc", LINK_SPINS | LINK_SLEEPS, LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY, zmq_make,
-    zmq_join,     zmq_send_one,             zmq_receive_one,                           zmq_unmake,
+    "ZeroMQ ipc",
+    LINK_SPINS | LINK_SLEEPS,
+    LINK_BOTH_WAYS | LINK_ONE_WAY | LINK_MANY,
+    zmq_make,
+    zmq_join,
+    zmq_send_one,
+    zmq_receive_one,
+    zmq_unmake,
 };
