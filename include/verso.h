@@ -6,6 +6,7 @@
 #include <verso/arena.h>    /* blocks in a row, taken back all at once */
 #include <verso/base.h>     /* version, page size */
 #include <verso/cache.h>    /* files into the page cache, and out of it */
+#include <verso/channel.h>  /* messages between processes, whoever of them dies */
 #include <verso/clone.h>    /* memory shared until written; which pages were written */
 #include <verso/code.h>     /* memory for machine code: W^X */
 #include <verso/copy.h>     /* a file from here to there */

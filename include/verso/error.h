@@ -74,7 +74,13 @@ VERSO_BEGIN_DECLS
       "let verso_share_create_anonymous() make it")                                                                    \
     X(VERSO_E_OWNER_DIED, -20030,                                                                                      \
       "the lock is yours, but an owner before you died: what it guards may be half changed",                           \
-      "put the data right, then say so by the lock's _consistent() call; unlock it as always")
+      "put the data right, then say so by the lock's _consistent() call; unlock it as always")                         \
+    X(VERSO_E_PEER_DIED, -20031, "who was at the other end died",                                                      \
+      "all it had sent has been received; go on, or wait for another to take its place")                               \
+    X(VERSO_E_OVERRUN, -20032, "the message was overwritten while it was read: this reader is too slow",               \
+      "forget what was read of it; make the ring larger, or copy by verso_channel_read()")                             \
+    X(VERSO_E_CORRUPT, -20033, "what stands in the shared memory is nothing that this library writes",                 \
+      "a process that shares it has scribbled there: make a new one, and find out which")
 
 enum verso_error_code {
 #define VERSO_ERROR_ENUM(name, code, sentence, remedy) name = (code),

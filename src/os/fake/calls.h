@@ -106,6 +106,8 @@ EXEMPT(futex_wake)
 FAKE(futex_wait_any, (ENOSYS, ENOMEM), (const struct verso__os_futex_word *words, unsigned count, uint64_t deadline_ns), (words, count, deadline_ns))
 FAKE(barrier_announce, (ENOSYS), (void), ())
 FAKE(barrier, (EPERM), (void), ())
+FAKE(barrier_shared_announce, (EINVAL, ENOSYS), (void), ())
+FAKE(barrier_shared, (EPERM), (void), ())
 EXEMPT(forks)
 
 EXEMPT(life_mark)

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * channel.h (inner) - a ring of messages in shared memory; docs/internals/channel.md has each byte and each step.
+ *
+ *     content    |plan |lane 0: bells, counters, places|lane 1 ...|ring 0        |ring 1 ...
+ *     here                                                        |ring 0        |ring 0 again|      a mapping of its own
+ *
+ * Headers of records are the truth, counters are hints that may lag: whoever may die between two steps is anybody, and
+ * whoever comes next walks on over the headers that are there. What others can write is loaded once, checked, then used;
+ * own positions are kept in private memory, and the shared ones only published.
+ */
+#ifndef VERSO_SRC_CHANNEL_H
+#define VERSO_SRC_CHANNEL_H
+
+#include "base/fail.h"
+#include "share/share.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <verso/channel.h>
+#include <verso/lock.h>
+
+/* ---- Layout ---- */
+
+#define VERSO__CHANNEL_KIND "verso channel"
+#define VERSO__CHANNEL_VERSION 1
+#define VERSO__CHANNEL_PLACES 63
+
+struct verso__channel_plan {
+    uint64_t checksum; /* XXH3-64 of what follows */
+    uint32_t kind;
+    uint32_t full;
+    uint32_t flags;
+    uint32_t header_bytes;
+    uint64_t capacity_bytes;
+    uint32_t writers_most;
+    uint32_t readers_most;
+    uint32_t clients_most;
+    uint32_t zero;
+    uint64_t answers_bytes;
+    uint64_t ring_offset;
+    uint64_t lanes_offset;
+    uint64_t lane_bytes;
+    uint64_t reserved[6];
+};
+
+/* Whose an end is: the member's number + 1, and its generation in the upper half; 0: nobody's. Of seats the same. */
+struct verso__channel_writer_place {
+    _Atomic uint64_t owner;
+    _Atomic uint64_t seat; /* of the thread that opened it, or waited last */
+    _Atomic uint64_t sent;
+    _Atomic uint64_t sent_bytes;
+    _Atomic uint64_t dropped;
+    _Atomic uint64_t sleeps;
+    uint64_t reserved[10];
+};
+
+struct verso__channel_reader_place {
+    _Atomic uint64_t owner;
+    _Atomic uint64_t seat;
+    _Atomic uint64_t sleeps;
+    uint64_t reserved[13];
+    _Atomic uint64_t position; /* all before it is released */
+    _Atomic uint64_t passed;   /* all before it counts as received */
+    _Atomic uint64_t received;
+    _Atomic uint64_t received_bytes;
+    _Atomic uint64_t lost;
+    uint64_t reserved_too[11];
+};
+
+/* Somebody sleeps, or is about to: bit 0. Above it, how often it was rung. */
+struct verso__channel_bell {
+    _Alignas(128) _Atomic uint32_t word;
+    _Atomic uint32_t fences; /* 1: a process that uses this lane has no membarrier */
+    _Atomic uint64_t wanted; /* of the room's: the reader's position that is waited for */
+};
+
+struct verso__channel_lane {
+    _Alignas(128) struct verso_mutex claim;
+    _Atomic uint64_t tail;
+    _Atomic uint64_t oldest;
+    _Atomic uint64_t number;
+
+    _Alignas(128) struct verso_mutex take;
+    _Atomic uint64_t next;
+    _Atomic uint64_t head;
+
+    struct verso__channel_bell data_bell;
+    struct verso__channel_bell room_bell;
+
+    _Alignas(128) _Atomic uint64_t opened_writers;
+    _Atomic uint64_t dead_writers;
+    _Atomic uint64_t opened_readers;
+    _Atomic uint64_t dead_readers;
+    _Atomic uint64_t given_up;
+    _Atomic uint64_t lost_held;
+    _Atomic uint64_t dropped_oldest;
+    uint64_t reserved[57];
+
+    _Alignas(128) struct verso__channel_writer_place writers[VERSO__CHANNEL_PLACES];
+    _Alignas(128) struct verso__channel_reader_place readers[VERSO__CHANNEL_PLACES];
+};
+
+_Static_assert(sizeof(struct verso__channel_plan) == 128 && sizeof(struct verso__channel_writer_place) == 128 &&
+                   sizeof(struct verso__channel_reader_place) == 256 &&
+                   offsetof(struct verso__channel_lane, take) == 128 &&
+                   offsetof(struct verso__channel_lane, data_bell) == 256 &&
+                   offsetof(struct verso__channel_lane, room_bell) == 384 &&
+                   offsetof(struct verso__channel_lane, opened_writers) == 512 &&
+                   offsetof(struct verso__channel_lane, writers) == 1024 &&
+                   offsetof(struct verso__channel_lane, readers) == 9088,
+               "what is documented byte by byte");
+
+/* ---- Headers of records ---- */
+
+enum verso__channel_state {
+    VERSO__CHANNEL_NOTHING = 0,
+    VERSO__CHANNEL_RESERVED,
+    VERSO__CHANNEL_COMMITTED,
+    VERSO__CHANNEL_VOID,
+    VERSO__CHANNEL_TAKEN,
+    VERSO__CHANNEL_DONE,
+};
+
+#define VERSO__CHANNEL_HEADER_BYTES 8
+
+static inline uint64_t verso__channel_header(enum verso__channel_state state, uint32_t place, size_t bytes)
+{
+    return (uint64_t)state | (uint64_t)place << 16 | (uint64_t)bytes << 32;
+}
+static inline unsigned verso__channel_state(uint64_t header)
+{
+    return (unsigned)header & 0xff;
+}
+static inline uint32_t verso__channel_place(uint64_t header)
+{
+    return (uint32_t)(header >> 16) & 0xffff;
+}
+static inline size_t verso__channel_length(uint64_t header)
+{
+    return (size_t)(header >> 32);
+}
+
+/* What a record takes. */
+static inline uint64_t verso__channel_span(size_t length_bytes)
+{
+    return ((uint64_t)length_bytes + VERSO__CHANNEL_HEADER_BYTES + 7) & ~UINT64_C(7);
+}
+
+/* ---- A channel, as this process has it ---- */
+
+struct verso_channel {
+    struct verso_share *share;
+    struct verso__channel_plan plan; /* as it was checked; never read again from memory */
+    struct verso__channel_lane *lane;
+    unsigned char *ring; /* capacity_bytes, then the same again */
+    void *span;
+    size_t span_bytes;
+    uint64_t bytes_most;
+    bool has_barrier;
+    pthread_mutex_t mutex; /* over the two lists */
+    struct verso_channel_writer *writers;
+    struct verso_channel_reader *readers;
+};
+
+/* What writers and readers have in common: a lane, a place in it, and how to wait there. */
+struct verso__channel_side {
+    struct verso_channel *channel;
+    struct verso__channel_lane *lane;
+    unsigned char *ring;
+    uint64_t mask;
+    uint64_t bytes_most;
+    uint32_t place;
+    unsigned forks;       /* verso__os_forks() where it was opened */
+    uint64_t look_ns;     /* how long to look before sleeping */
+    uint64_t deaths_told; /* of the other side: the lane's count when its owner was last told */
+    uint64_t looked_ns;   /* when the other side's places were looked through */
+};
+
+struct verso_channel_writer {
+    struct verso__channel_side side;
+    struct verso__channel_writer_place *own;
+    bool is_alone; /* nobody else may write to this lane: no lock */
+    uint64_t tail; /* alone: where the next record begins */
+    uint64_t head; /* as last seen */
+    uint64_t sent; /* the counts at its place */
+    uint64_t sent_bytes;
+    bool has_reserved;
+    uint64_t reserved_at;
+    size_t reserved_bytes;
+    struct verso_channel_writer *next;
+};
+
+struct verso_channel_reader {
+    struct verso__channel_side side;
+    struct verso__channel_reader_place *own;
+    uint64_t position;
+    uint64_t held_bytes; /* of the ring, from position on: received and not released */
+    uint64_t received;
+    uint64_t received_bytes;
+    struct verso_channel_reader *next;
+};
+
+static inline _Atomic uint64_t *verso__channel_at(const struct verso__channel_side *side, uint64_t position)
+{
+    return (_Atomic uint64_t *)(void *)(side->ring + (position & side->mask));
+}
+
+static inline uint64_t verso__channel_capacity(const struct verso__channel_side *side)
+{
+    return side->mask + 1;
+}
+
+/* A record that could be one: its span, or 0. */
+static inline uint64_t verso__channel_span_of(const struct verso__channel_side *side, uint64_t header)
+{
+    size_t length = verso__channel_length(header);
+
+    return length <= side->bytes_most ? verso__channel_span(length) : 0;
+}
+
+/* A counter that only its owner writes. */
+static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* ---- places.c: who is there, and what the dead leave ---- */
+
+/* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
+int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
+
+/* The other side of @side: how many live; puts in order what the dead left, and counts them. Fills @seats, room for
+ * VERSO__CHANNEL_PLACES, with those to watch; *out_unsure: some can't be watched, so look again soon. */
+struct verso__channel_others {
+    unsigned alive;
+    size_t seat_count;
+    bool is_unsure;
+    struct verso__share_seat seats[VERSO__CHANNEL_PLACES];
+};
+int verso__channel_see_writers(struct verso__channel_side *side, struct verso__channel_others *out_others);
+int verso__channel_see_readers(struct verso__channel_side *side, struct verso__channel_others *out_others);
+
+/* The claim's lock, and the taking's. Nothing needs repair after a dead owner: headers are the truth. */
+int verso__channel_lock(struct verso_mutex *mutex);
+void verso__channel_unlock(struct verso_mutex *mutex);
+
+/* Whether the owner of a place is proven dead. Any value. */
+bool verso__channel_is_dead(const struct verso_channel *channel, uint64_t owner);
+
+/* From @tail on, over all records that are there. VERSO_E_CORRUPT. */
+int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, uint64_t *out_tail);
+
+/* Makes a dead writer's reservation void: @header at @position, if that still stands there. */
+void verso__channel_give_up(struct verso__channel_side *side, uint64_t position, uint64_t header);
+
+/* ---- wait.c ---- */
+
+/* Whether what is waited for is there: 0; -EAGAIN: not yet; else what to answer. */
+typedef int verso__channel_look(void *end, uint64_t arg);
+
+struct verso__channel_wait {
+    struct verso__channel_side *side;
+    struct verso__channel_bell *bell;
+    _Atomic uint64_t *sleeps;
+    bool is_writer;
+    verso__channel_look *look;
+    void *end;
+    uint64_t arg;
+    uint64_t wanted; /* room: which position of the reader will do; 0: at every ring */
+};
+
+/* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */
+int verso__channel_wait_for(const struct verso__channel_wait *wait, int timeout_ms);
+
+void verso__channel_ring_slowly(struct verso__channel_bell *bell, unsigned count);
+
+/*
+ * After publishing: wakes who sleeps. What was published must be visible before the bell is looked at; with membarrier
+ * the sleeper sees to that, and here only the compiler must not swap the two.
+ */
+static inline bool verso__channel_is_asleep(struct verso__channel_bell *bell)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&bell->fences, memory_order_relaxed) != 0, 0))
+        atomic_thread_fence(memory_order_seq_cst);
+    return __builtin_expect(atomic_load_explicit(&bell->word, memory_order_relaxed) & 1, 0);
+}
+
+static inline void verso__channel_ring(struct verso__channel_bell *bell, unsigned count)
+{
+    if (verso__channel_is_asleep(bell))
+        verso__channel_ring_slowly(bell, count);
+}
+
+#define VERSO__CHANNEL_ALL 0x7fffffffU
+
+/* ---- ends ---- */
+
+void verso__channel_writer_free(struct verso_channel_writer *writer);
+void verso__channel_reader_free(struct verso_channel_reader *reader);
+
+/* A call with an end: 0, or VERSO_E_RANGE in a child of fork(); fills the record. */
+static inline bool verso__channel_is_here(const struct verso__channel_side *side)
+{
+    return __builtin_expect(side->forks == verso__os_forks(), 1);
+}
+
+int verso__channel_fail_fork(void);
+
+#endif

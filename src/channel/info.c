@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* info - what can be seen from outside: sums over the places, and who has them. */
+#include "channel/channel.h"
+
+#include "base/options.h"
+#include "base/sums.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void add_writers(const struct verso_channel *channel, struct verso_channel_info *info)
+{
+    for (uint32_t i = 0; i < channel->plan.writers_most; i++) {
+        const struct verso__channel_writer_place *place = &channel->lane->writers[i];
+        uint64_t owner = load(&place->owner);
+
+        info->sent += load(&place->sent);
+        info->sent_bytes += load(&place->sent_bytes);
+        info->dropped += load(&place->dropped);
+        info->room_sleeps += load(&place->sleeps);
+        info->writers += owner != 0 && !verso__channel_is_dead(channel, owner);
+    }
+}
+
+static void add_readers(const struct verso_channel *channel, struct verso_channel_info *info)
+{
+    for (uint32_t i = 0; i < channel->plan.readers_most; i++) {
+        const struct verso__channel_reader_place *place = &channel->lane->readers[i];
+        uint64_t owner = load(&place->owner);
+
+        info->received += load(&place->received);
+        info->received_bytes += load(&place->received_bytes);
+        info->lost += load(&place->lost);
+        info->data_sleeps += load(&place->sleeps);
+        info->readers += owner != 0 && !verso__channel_is_dead(channel, owner);
+    }
+}
+
+int verso_channel_info(const struct verso_channel *channel, struct verso_channel_info *out_info)
+{
+    struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
+    const struct verso__channel_lane *lane;
+    size_t struct_bytes;
+
+    if (!channel || !out_info)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    struct_bytes = out_info->struct_bytes;
+    if (struct_bytes < sizeof(info))
+        return verso__fail(VERSO_E_OPTIONS, "options", NULL);
+    lane = channel->lane;
+    info.kind = (enum verso_channel_kind)channel->plan.kind;
+    info.full = (enum verso_channel_full)channel->plan.full;
+    info.flags = channel->plan.flags;
+    info.capacity_bytes = channel->plan.capacity_bytes;
+    info.message_bytes_most = channel->bytes_most;
+    info.used_bytes = verso__min_u64(load(&lane->tail) - load(&lane->readers[0].position), info.capacity_bytes);
+    add_writers(channel, &info);
+    add_readers(channel, &info);
+    info.lost += load(&lane->lost_held);
+    info.given_up = load(&lane->given_up);
+    info.dead_writers = load(&lane->dead_writers);
+    info.dead_readers = load(&lane->dead_readers);
+    info.writer_room = channel->plan.writers_most;
+    info.reader_room = channel->plan.readers_most;
+    info.barrier = atomic_load(&lane->data_bell.fences) ? "fence" : "membarrier";
+    info.struct_bytes = struct_bytes;
+    *out_info = info;
+    return 0;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * open - a channel is a share whose content begins with a plan.
+ *
+ * The plan is written before the share can be seen by anybody, and believed by nobody who attaches: it is copied,
+ * checked as a whole and field by field, and from then on only the copy counts.
+ */
+#include "channel/channel.h"
+
+#include "base/options.h"
+#include "base/sums.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define FLAGS_KNOWN                                                                                                   \
+    (VERSO_CHANNEL_LASTING | VERSO_CHANNEL_REDELIVER | VERSO_CHANNEL_KEEP | VERSO_CHANNEL_HUGE | VERSO_CHANNEL_LOCK | \
+     VERSO_CHANNEL_NO_CORE)
+#define FLAGS_OF_PLAN (VERSO_CHANNEL_LASTING | VERSO_CHANNEL_REDELIVER)
+
+#define CAPACITY_DEFAULT (UINT64_C(256) << 10)
+#define MOST_DEFAULT 16
+#define READ_WRITE (VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE)
+
+/* ---- The plan ---- */
+
+static uint64_t checksum(const struct verso__channel_plan *plan)
+{
+    return XXH3_64bits((const char *)plan + sizeof(plan->checksum), sizeof(*plan) - sizeof(plan->checksum));
+}
+
+static bool may_have_writers(uint32_t kind)
+{
+    return kind != VERSO_CHANNEL_SPSC;
+}
+
+static bool may_have_readers(uint32_t kind)
+{
+    return kind == VERSO_CHANNEL_MPMC || kind == VERSO_CHANNEL_BROADCAST;
+}
+
+static uint64_t power_of_two(uint64_t bytes)
+{
+    uint64_t power = verso__os_page_bytes();
+
+    while (power < bytes)
+        power *= 2;
+    return power;
+}
+
+/* What a plan must be, whoever made it. */
+static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_bytes)
+{
+    uint64_t page = verso__os_page_bytes();
+
+    return plan->checksum == checksum(plan) && plan->kind >= VERSO_CHANNEL_SPSC &&
+           plan->kind <= VERSO_CHANNEL_BROADCAST && plan->full <= VERSO_CHANNEL_FULL_DROP_OLDEST &&
+           plan->header_bytes == VERSO__CHANNEL_HEADER_BYTES && plan->capacity_bytes >= page &&
+           (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 && plan->writers_most >= 1 &&
+           plan->writers_most <= (may_have_writers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
+           plan->readers_most >= 1 &&
+           plan->readers_most <= (may_have_readers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
+           plan->lanes_offset % page == 0 && plan->lane_bytes >= sizeof(struct verso__channel_lane) &&
+           verso__within(plan->lanes_offset, plan->lane_bytes, content_bytes) && plan->ring_offset % page == 0 &&
+           verso__within(plan->ring_offset, plan->capacity_bytes, content_bytes);
+}
+
+static unsigned most_of(unsigned given, bool may_have_many)
+{
+    if (given)
+        return given;
+    return may_have_many ? MOST_DEFAULT : 1;
+}
+
+/* The kinds and policies that this version carries. */
+static bool is_possible(const struct verso__channel_plan *plan)
+{
+    return (plan->kind == VERSO_CHANNEL_SPSC || plan->kind == VERSO_CHANNEL_MPSC) &&
+           plan->full <= VERSO_CHANNEL_FULL_DROP_NEWEST && !(plan->flags & VERSO_CHANNEL_REDELIVER) &&
+           plan->clients_most == 0;
+}
+
+static int plan_make(const struct verso_channel_options *options, struct verso__channel_plan *out_plan,
+                     uint64_t *out_content_bytes)
+{
+    uint64_t page = verso__os_page_bytes(), granule = page, lane_bytes, ring_offset;
+    uint64_t wanted = options->capacity_bytes ? options->capacity_bytes : CAPACITY_DEFAULT;
+    struct verso__channel_plan plan = { .full = options->full, .flags = options->flags & FLAGS_OF_PLAN };
+
+    plan.kind = options->kind == VERSO_CHANNEL_KIND_ANY ? VERSO_CHANNEL_SPSC : options->kind;
+    plan.writers_most = most_of(options->writers_most, may_have_writers(plan.kind));
+    plan.readers_most = most_of(options->readers_most, may_have_readers(plan.kind));
+    plan.clients_most = options->clients_most;
+    plan.header_bytes = VERSO__CHANNEL_HEADER_BYTES;
+    if (wanted > verso__os_address_space_bytes() / 8 || wanted > UINT64_C(1) << 32) /* lengths have 32 bits */
+        return VERSO_E_OVERFLOW;
+    if (options->flags & VERSO_CHANNEL_HUGE && verso__os_huge_page_bytes())
+        granule = verso__os_huge_page_bytes();
+    plan.capacity_bytes = power_of_two(wanted);
+    plan.lanes_offset = page;
+    if (!verso__round_up(sizeof(struct verso__channel_lane), page, &lane_bytes) ||
+        !verso__round_up(plan.lanes_offset + lane_bytes, granule, &ring_offset))
+        return VERSO_E_OVERFLOW;
+    plan.lane_bytes = lane_bytes;
+    plan.ring_offset = ring_offset;
+    plan.checksum = checksum(&plan);
+    *out_content_bytes = plan.ring_offset + plan.capacity_bytes;
+    if (!is_sound(&plan, *out_content_bytes) || !is_possible(&plan))
+        return VERSO_E_OPTIONS;
+    *out_plan = plan;
+    return 0;
+}
+
+static int plan_write(void *data, uint64_t bytes, void *arg)
+{
+    (void)bytes;
+    memcpy(data, arg, sizeof(struct verso__channel_plan));
+    return 0;
+}
+
+/* ---- The ring, twice side by side ---- */
+
+static int map_ring(struct verso_channel *channel, const char **out_step)
+{
+    size_t capacity = (size_t)channel->plan.capacity_bytes, page = verso__os_page_bytes();
+    uint64_t offset = channel->share->made.content_offset + channel->plan.ring_offset;
+    int r;
+
+    *out_step = "mmap";
+    channel->span_bytes = 2 * capacity + 2 * page;
+    r = verso__os_reserve(channel->span_bytes, verso__os_huge_page_bytes() ? verso__os_huge_page_bytes() : page,
+                          &channel->span);
+    if (r < 0)
+        return r;
+    channel->ring = channel->span;
+    for (size_t i = 0; r == 0 && i < 2; i++) {
+        void *half;
+
+        r = verso__os_map(channel->ring + i * capacity, capacity, READ_WRITE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_OVER,
+                          channel->share->fd, offset, &half);
+    }
+    if (r < 0)
+        return r;
+    /* Page faults in the middle of a message would be seen as its latency. Advice: the memory is there in any case. */
+    (void)verso__os_populate(channel->ring, 2 * capacity, true);
+    (void)verso__os_advise(channel->ring + capacity, capacity, VERSO__OS_ADVICE_NO_CORE);
+    if (channel->share->flags & VERSO_SHARE_NO_CORE)
+        return verso__os_advise(channel->ring, capacity, VERSO__OS_ADVICE_NO_CORE);
+    return 0;
+}
+
+/* Says to all who use the lane whether movers must have barriers of their own. */
+static void announce(struct verso_channel *channel)
+{
+    channel->has_barrier = verso__os_barrier_shared_announce() == 0 && verso__os_barrier_shared() == 0;
+    if (channel->has_barrier)
+        return;
+    atomic_store(&channel->lane->data_bell.fences, 1);
+    atomic_store(&channel->lane->room_bell.fences, 1);
+}
+
+/* ---- Attaching ---- */
+
+static int plan_read(struct verso_channel *channel, const struct verso_channel_options *options, const char **out_hint)
+{
+    unsigned char *content = verso_share_data(channel->share);
+
+    if (verso_share_bytes(channel->share) < sizeof(channel->plan))
+        return VERSO_E_CORRUPT;
+    memcpy(&channel->plan, content, sizeof(channel->plan));
+    if (!is_sound(&channel->plan, verso_share_bytes(channel->share)))
+        return VERSO_E_CORRUPT;
+    *out_hint = "this version of the library can't use such a channel";
+    if (!is_possible(&channel->plan))
+        return VERSO_E_KIND;
+    *out_hint = "the channel is of another kind than was asked for";
+    if (options->kind != VERSO_CHANNEL_KIND_ANY && options->kind != channel->plan.kind)
+        return VERSO_E_KIND;
+    channel->lane = (struct verso__channel_lane *)(void *)(content + channel->plan.lanes_offset);
+    channel->bytes_most = channel->plan.capacity_bytes - 2 * VERSO__CHANNEL_HEADER_BYTES;
+    return 0;
+}
+
+static void channel_free(struct verso_channel *channel)
+{
+    if (channel->span)
+        (void)verso__os_unmap(channel->span, channel->span_bytes);
+    (void)pthread_mutex_destroy(&channel->mutex);
+    free(channel);
+}
+
+/* @share stays the caller's on failure. */
+static int attach(struct verso_share *share, const struct verso_channel_options *options,
+                  struct verso_channel **out_channel)
+{
+    struct verso_channel *channel = calloc(1, sizeof(*channel));
+    const char *step = "plan", *hint = NULL;
+    int r;
+
+    if (!channel)
+        return verso__fail(-ENOMEM, "calloc", NULL);
+    (void)pthread_mutex_init(&channel->mutex, NULL);
+    channel->share = share;
+    r = plan_read(channel, options, &hint);
+    if (r == 0)
+        r = map_ring(channel, &step);
+    if (r < 0) {
+        channel_free(channel);
+        return verso__fail_hint(r, step, share->path, r == VERSO_E_KIND ? hint : NULL);
+    }
+    announce(channel);
+    *out_channel = channel;
+    return 0;
+}
+
+static int options_read(const struct verso_channel_options *given, struct verso_channel_options *out_options)
+{
+    struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
+
+    if (given && !verso__options_take(given, &options, sizeof(options), sizeof(options)))
+        return VERSO_E_OPTIONS;
+    if (options.flags & ~(unsigned)FLAGS_KNOWN)
+        return VERSO_E_OPTIONS;
+    *out_options = options;
+    return 0;
+}
+
+static struct verso_share_options share_options(const struct verso_channel_options *options)
+{
+    struct verso_share_options share = VERSO_SHARE_OPTIONS_INIT;
+
+    share.kind = VERSO__CHANNEL_KIND;
+    share.version = VERSO__CHANNEL_VERSION;
+    share.mode = options->mode;
+    share.flags = (options->flags & VERSO_CHANNEL_KEEP ? VERSO_SHARE_KEEP : 0U) |
+                  (options->flags & VERSO_CHANNEL_HUGE ? VERSO_SHARE_HUGE : 0U) |
+                  (options->flags & VERSO_CHANNEL_LOCK ? VERSO_SHARE_LOCK : 0U) |
+                  (options->flags & VERSO_CHANNEL_NO_CORE ? VERSO_SHARE_NO_CORE : 0U);
+    share.prepare = plan_write;
+    return share;
+}
+
+enum how {
+    CREATE,
+    ATTACH,
+    OPEN
+};
+
+static int enter(enum how how, const char *name, const struct verso_channel_options *given,
+                 struct verso_channel **out_channel)
+{
+    struct verso_channel_options options;
+    struct verso__channel_plan plan;
+    struct verso_share_options of_share;
+    struct verso_share *share;
+    uint64_t bytes = 0;
+    int r;
+
+    if (!out_channel || (!name && how != CREATE))
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = options_read(given, &options);
+    if (r == 0 && how != ATTACH)
+        r = plan_make(&options, &plan, &bytes);
+    if (r < 0)
+        return verso__fail(r, "options", name);
+    of_share = share_options(&options);
+    of_share.prepare_arg = &plan;
+    if (how == ATTACH) {
+        of_share.flags &= VERSO_SHARE_LOCK | VERSO_SHARE_NO_CORE;
+        r = verso_share_attach(name, &of_share, &share);
+    } else if (!name) {
+        r = verso_share_create_anonymous(bytes, &of_share, &share);
+    } else {
+        r = how == CREATE ? verso_share_create(name, bytes, &of_share, &share)
+                          : verso_share_open(name, bytes, &of_share, &share);
+    }
+    if (r < 0)
+        return r;
+    r = attach(share, &options, out_channel);
+    if (r < 0)
+        verso_share_close(share);
+    return r;
+}
+
+int verso_channel_create(const char *name, const struct verso_channel_options *options,
+                         struct verso_channel **out_channel)
+{
+    return enter(CREATE, name, options, out_channel);
+}
+
+int verso_channel_attach(const char *name, const struct verso_channel_options *options,
+                         struct verso_channel **out_channel)
+{
+    return enter(ATTACH, name, options, out_channel);
+}
+
+int verso_channel_open(const char *name, const struct verso_channel_options *options,
+                       struct verso_channel **out_channel)
+{
+    return enter(OPEN, name, options, out_channel);
+}
+
+int verso_channel_attach_share(struct verso_share *share, const struct verso_channel_options *given,
+                               struct verso_channel **out_channel)
+{
+    struct verso_channel_options options;
+    struct verso_share_info info = VERSO_SHARE_INFO_INIT;
+    int r;
+
+    if (!share || !out_channel)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = options_read(given, &options);
+    if (r < 0)
+        return verso__fail(r, "options", share->path);
+    r = verso_share_info(share, &info);
+    if (r < 0)
+        return r;
+    if (!share->is_member)
+        return verso__fail(VERSO_E_READ_ONLY, "attach", share->path);
+    if (strcmp(info.kind, VERSO__CHANNEL_KIND) != 0 || info.version != VERSO__CHANNEL_VERSION)
+        return verso__fail(VERSO_E_KIND, "attach", share->path);
+    return attach(share, &options, out_channel);
+}
+
+struct verso_share *verso_channel_share(const struct verso_channel *channel)
+{
+    return channel ? channel->share : NULL;
+}
+
+uint64_t verso_channel_message_bytes_most(const struct verso_channel *channel)
+{
+    return channel ? channel->bytes_most : 0;
+}
+
+void verso_channel_close(struct verso_channel *channel)
+{
+    struct verso_share *share;
+
+    if (!channel)
+        return;
+    while (channel->writers)
+        verso_channel_writer_close(channel->writers);
+    while (channel->readers)
+        verso_channel_reader_close(channel->readers);
+    share = channel->share;
+    channel_free(channel);
+    verso_share_close(share);
+}
+
+static int is_channel(const struct verso_share_entry *entry, void *arg)
+{
+    (void)arg;
+    return strcmp(entry->info.kind, VERSO__CHANNEL_KIND) == 0 ? 0 : VERSO_E_KIND;
+}
+
+int verso_channel_remove(const char *name)
+{
+    int r;
+
+    if (!name)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = verso_share_look(name, is_channel, NULL);
+    if (r == VERSO_E_KIND)
+        return verso__fail(r, "look", name);
+    return r < 0 ? r : verso_share_remove(name);
+}

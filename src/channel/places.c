@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * places - who may send and receive here, and what is to be done when one of them has died.
+ *
+ * A place names a member, and the member's lock tells whether it lives. Places of writers change under the claim's lock,
+ * those of readers under the taking's. Owner is stored last when a place is taken and when it is freed: who dies on the
+ * way leaves it as it was, and the next one does all of it again.
+ */
+#include "channel/channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- Names ---- */
+
+static uint64_t name_of(uint32_t number, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (number + 1);
+}
+
+int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat)
+{
+    const struct verso__share_seat *seat;
+    uint32_t number, generation;
+    int r = verso__share_seat_of(channel->lane, &seat);
+
+    if (r < 0)
+        return r;
+    *out_seat = name_of(seat->number, seat->generation);
+    r = verso__share_member_here(channel->share, &number, &generation);
+    if (r == 0)
+        *out_owner = name_of(number, generation);
+    return r;
+}
+
+bool verso__channel_is_dead(const struct verso_channel *channel, uint64_t owner)
+{
+    return verso__share_member_is_dead(channel->share, (uint32_t)owner - 1, (uint32_t)(owner >> 32));
+}
+
+/* ---- Locks ---- */
+
+int verso__channel_lock(struct verso_mutex *mutex)
+{
+    int r = verso_mutex_lock(mutex, -1);
+
+    if (r == VERSO_E_OWNER_DIED)
+        r = verso_mutex_consistent(mutex);
+    return r;
+}
+
+void verso__channel_unlock(struct verso_mutex *mutex)
+{
+    (void)verso_mutex_unlock(mutex); /* fails only where somebody has scribbled over it: then it is not ours any more */
+}
+
+/* ---- What the dead leave in the ring ---- */
+
+int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, uint64_t *out_tail)
+{
+    uint64_t walked = 0, span, header;
+
+    for (;;) {
+        header = atomic_load_explicit(verso__channel_at(side, tail + walked), memory_order_acquire);
+        if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
+            break;
+        span = verso__channel_span_of(side, header);
+        walked += span;
+        if (span == 0 || walked > side->mask)
+            return VERSO_E_CORRUPT;
+    }
+    *out_tail = tail + walked;
+    return 0;
+}
+
+void verso__channel_give_up(struct verso__channel_side *side, uint64_t position, uint64_t header)
+{
+    uint64_t expected = header;
+
+    if (atomic_compare_exchange_strong(
+            verso__channel_at(side, position), &expected,
+            verso__channel_header(VERSO__CHANNEL_VOID, verso__channel_place(header), verso__channel_length(header))))
+        atomic_fetch_add_explicit(&side->lane->given_up, 1, memory_order_relaxed);
+}
+
+/* Under the claim's lock: no reservation of @place is left between the reader's position and the tail. */
+static int bury_reservations(struct verso__channel_side *side, uint32_t place)
+{
+    uint64_t position = atomic_load(&side->lane->readers[0].position), walked = 0, span, header;
+
+    for (;;) {
+        header = atomic_load_explicit(verso__channel_at(side, position + walked), memory_order_acquire);
+        if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
+            return 0;
+        if (verso__channel_state(header) == VERSO__CHANNEL_RESERVED && verso__channel_place(header) == place)
+            verso__channel_give_up(side, position + walked, header);
+        span = verso__channel_span_of(side, header);
+        walked += span;
+        if (span == 0 || walked > side->mask)
+            return VERSO_E_CORRUPT;
+    }
+}
+
+/* Under the claim's lock. */
+static int bury_writer(struct verso__channel_side *side, uint32_t place)
+{
+    struct verso__channel_lane *lane = side->lane;
+    int r = bury_reservations(side, place);
+
+    if (r < 0)
+        return r;
+    atomic_fetch_add(&lane->dead_writers, 1);
+    atomic_store(&lane->writers[place].owner, 0);
+    return 0;
+}
+
+/* How many messages lie in [position, position + bytes), which a reader that died held. */
+static uint64_t count_messages(const struct verso__channel_side *side, uint64_t position, uint64_t bytes)
+{
+    uint64_t count = 0, span;
+
+    for (uint64_t walked = 0; walked < bytes; walked += span) {
+        uint64_t header = atomic_load_explicit(verso__channel_at(side, position + walked), memory_order_acquire);
+
+        count += verso__channel_state(header) == VERSO__CHANNEL_COMMITTED;
+        span = verso__channel_span_of(side, header);
+        if (span == 0)
+            break;
+    }
+    return count;
+}
+
+/* Under the taking's lock: what it had received and not released counts as received. */
+static void bury_reader(struct verso__channel_side *side, uint32_t place)
+{
+    struct verso__channel_reader_place *own = &side->lane->readers[place];
+    uint64_t position = atomic_load(&own->position), passed = atomic_load(&own->passed);
+
+    if (passed - position <= side->mask && passed > position) {
+        atomic_fetch_add_explicit(&side->lane->lost_held, count_messages(side, position, passed - position),
+                                  memory_order_relaxed);
+        atomic_store(&own->position, passed);
+    }
+    atomic_fetch_add(&side->lane->dead_readers, 1);
+    atomic_store(&own->owner, 0);
+}
+
+/* ---- Looking ---- */
+
+static void watch(struct verso__channel_others *others, struct verso_channel *channel, uint64_t seat)
+{
+    struct verso__share_seat one = { channel->share, (uint32_t)seat - 1, (uint32_t)(seat >> 32) };
+
+    others->alive++;
+    if (verso__share_seat_is_marked(&one))
+        others->is_unsure = true; /* its thread has ended, and the process has not, or not yet */
+    else
+        others->seats[others->seat_count++] = one;
+}
+
+static int see_writers(struct verso__channel_side *side, struct verso__channel_others *others, bool has_lock,
+                       bool *out_is_dead)
+{
+    for (uint32_t i = 0; i < side->channel->plan.writers_most; i++) {
+        struct verso__channel_writer_place *place = &side->lane->writers[i];
+        uint64_t owner = atomic_load(&place->owner);
+        int r;
+
+        if (owner == 0)
+            continue;
+        if (!verso__channel_is_dead(side->channel, owner)) {
+            watch(others, side->channel, atomic_load(&place->seat));
+            continue;
+        }
+        *out_is_dead = true;
+        r = has_lock && atomic_load(&place->owner) == owner ? bury_writer(side, i) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void see_readers(struct verso__channel_side *side, struct verso__channel_others *others, bool has_lock,
+                        bool *out_is_dead)
+{
+    for (uint32_t i = 0; i < side->channel->plan.readers_most; i++) {
+        struct verso__channel_reader_place *place = &side->lane->readers[i];
+        uint64_t owner = atomic_load(&place->owner);
+
+        if (owner == 0)
+            continue;
+        if (!verso__channel_is_dead(side->channel, owner)) {
+            watch(others, side->channel, atomic_load(&place->seat));
+            continue;
+        }
+        *out_is_dead = true;
+        if (has_lock && atomic_load(&place->owner) == owner)
+            bury_reader(side, i);
+    }
+}
+
+/* Once without the lock; and only when somebody is dead, once more with it. */
+int verso__channel_see_writers(struct verso__channel_side *side, struct verso__channel_others *out_others)
+{
+    bool is_dead = false;
+    int r;
+
+    *out_others = (struct verso__channel_others){ 0 };
+    r = see_writers(side, out_others, false, &is_dead);
+    if (r < 0 || !is_dead)
+        return r;
+    *out_others = (struct verso__channel_others){ 0 };
+    r = verso__channel_lock(&side->lane->claim);
+    if (r < 0)
+        return r;
+    r = see_writers(side, out_others, true, &is_dead);
+    verso__channel_unlock(&side->lane->claim);
+    return r;
+}
+
+int verso__channel_see_readers(struct verso__channel_side *side, struct verso__channel_others *out_others)
+{
+    bool is_dead = false;
+    int r;
+
+    *out_others = (struct verso__channel_others){ 0 };
+    see_readers(side, out_others, false, &is_dead);
+    if (!is_dead)
+        return 0;
+    *out_others = (struct verso__channel_others){ 0 };
+    r = verso__channel_lock(&side->lane->take);
+    if (r < 0)
+        return r;
+    see_readers(side, out_others, true, &is_dead);
+    verso__channel_unlock(&side->lane->take);
+    return 0;
+}
+
+/* ---- Taking a place, and leaving it ---- */
+
+int verso__channel_fail_fork(void)
+{
+    return verso__fail_hint(VERSO_E_RANGE, "fork", NULL, "writers and readers stay the parent's: open others here");
+}
+
+static int end_options(const struct verso_channel_end *given, struct verso_channel_end *out_end)
+{
+    struct verso_channel_end end = VERSO_CHANNEL_END_INIT;
+
+    if (given && (given->struct_bytes != sizeof(end) || given->from > VERSO_CHANNEL_FROM_LAST))
+        return VERSO_E_OPTIONS;
+    if (given)
+        end = *given;
+    if (end.look_ns == 0)
+        end.look_ns = verso__os_processor_count() > 1 ? 2000 : 0;
+    *out_end = end;
+    return 0;
+}
+
+static void side_fill(struct verso__channel_side *side, struct verso_channel *channel,
+                      const struct verso_channel_end *end)
+{
+    side->channel = channel;
+    side->lane = channel->lane;
+    side->ring = channel->ring;
+    side->mask = channel->plan.capacity_bytes - 1;
+    side->bytes_most = channel->bytes_most;
+    side->forks = verso__os_forks();
+    side->look_ns = end->look_ns;
+}
+
+/* Under the lock. The place of nobody, or -EUSERS. */
+static int writer_settle(struct verso_channel_writer *writer, uint64_t owner, uint64_t seat)
+{
+    struct verso__channel_lane *lane = writer->side.lane;
+    uint32_t place = 0;
+    int r;
+
+    while (place < writer->side.channel->plan.writers_most && atomic_load(&lane->writers[place].owner) != 0)
+        place++;
+    if (place == writer->side.channel->plan.writers_most)
+        return -EUSERS;
+    r = verso__channel_walk(&writer->side, atomic_load(&lane->tail), &writer->tail);
+    if (r < 0)
+        return r;
+    writer->side.place = place;
+    writer->own = &lane->writers[place];
+    writer->head = atomic_load_explicit(&lane->readers[0].position, memory_order_acquire);
+    writer->sent = atomic_load(&writer->own->sent);
+    writer->sent_bytes = atomic_load(&writer->own->sent_bytes);
+    writer->side.deaths_told = atomic_load(&lane->dead_readers);
+    if (writer->head & 7 || writer->tail - writer->head > writer->side.mask)
+        return VERSO_E_CORRUPT;
+    atomic_store(&writer->own->seat, seat);
+    atomic_fetch_add(&lane->opened_writers, 1);
+    atomic_store(&writer->own->owner, owner);
+    return 0;
+}
+
+int verso_channel_writer_open(struct verso_channel *channel, const struct verso_channel_end *given,
+                              struct verso_channel_writer **out_writer)
+{
+    struct verso__channel_others others;
+    struct verso_channel_writer *writer;
+    struct verso_channel_end end;
+    uint64_t owner, seat;
+    int r;
+
+    if (!channel || !out_writer)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = end_options(given, &end);
+    if (r < 0)
+        return verso__fail(r, "options", NULL);
+    writer = calloc(1, sizeof(*writer));
+    if (!writer)
+        return verso__fail(-ENOMEM, "calloc", NULL);
+    side_fill(&writer->side, channel, &end);
+    writer->is_alone = channel->plan.writers_most == 1;
+    r = verso__channel_who(channel, &owner, &seat);
+    if (r == 0)
+        r = verso__channel_see_writers(&writer->side, &others);
+    if (r == 0)
+        r = verso__channel_lock(&channel->lane->claim);
+    if (r == 0) {
+        r = writer_settle(writer, owner, seat);
+        verso__channel_unlock(&channel->lane->claim);
+    }
+    if (r < 0) {
+        free(writer);
+        return verso__fail(r, "writer", channel->share->path);
+    }
+    (void)pthread_mutex_lock(&channel->mutex);
+    writer->next = channel->writers;
+    channel->writers = writer;
+    (void)pthread_mutex_unlock(&channel->mutex);
+    *out_writer = writer;
+    return 0;
+}
+
+static int reader_settle(struct verso_channel_reader *reader, uint64_t owner, uint64_t seat)
+{
+    struct verso__channel_lane *lane = reader->side.lane;
+
+    if (atomic_load(&lane->readers[0].owner) != 0)
+        return -EUSERS;
+    reader->own = &lane->readers[0];
+    reader->position = atomic_load(&reader->own->position);
+    reader->received = atomic_load(&reader->own->received);
+    reader->received_bytes = atomic_load(&reader->own->received_bytes);
+    reader->side.deaths_told = atomic_load(&lane->dead_writers);
+    if (reader->position & 7)
+        return VERSO_E_CORRUPT;
+    atomic_store(&reader->own->passed, reader->position);
+    atomic_store(&reader->own->seat, seat);
+    atomic_fetch_add(&lane->opened_readers, 1);
+    atomic_store(&reader->own->owner, owner);
+    return 0;
+}
+
+int verso_channel_reader_open(struct verso_channel *channel, const struct verso_channel_end *given,
+                              struct verso_channel_reader **out_reader)
+{
+    struct verso__channel_others others;
+    struct verso_channel_reader *reader;
+    struct verso_channel_end end;
+    uint64_t owner, seat;
+    int r;
+
+    if (!channel || !out_reader)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = end_options(given, &end);
+    if (r < 0)
+        return verso__fail(r, "options", NULL);
+    reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return verso__fail(-ENOMEM, "calloc", NULL);
+    side_fill(&reader->side, channel, &end);
+    r = verso__channel_who(channel, &owner, &seat);
+    if (r == 0)
+        r = verso__channel_see_readers(&reader->side, &others);
+    if (r == 0)
+        r = verso__channel_lock(&channel->lane->take);
+    if (r == 0) {
+        r = reader_settle(reader, owner, seat);
+        verso__channel_unlock(&channel->lane->take);
+    }
+    if (r < 0) {
+        free(reader);
+        return verso__fail(r, "reader", channel->share->path);
+    }
+    (void)pthread_mutex_lock(&channel->mutex);
+    reader->next = channel->readers;
+    channel->readers = reader;
+    (void)pthread_mutex_unlock(&channel->mutex);
+    *out_reader = reader;
+    return 0;
+}
+
+/* Whoever waits for the last one to come must learn that it has gone. */
+void verso_channel_writer_close(struct verso_channel_writer *writer)
+{
+    struct verso_channel_writer **link;
+
+    if (!writer)
+        return;
+    (void)pthread_mutex_lock(&writer->side.channel->mutex);
+    for (link = &writer->side.channel->writers; *link != writer;)
+        link = &(*link)->next;
+    *link = writer->next;
+    (void)pthread_mutex_unlock(&writer->side.channel->mutex);
+    if (verso__channel_is_here(&writer->side)) {
+        verso_channel_abandon(writer);
+        if (verso__channel_lock(&writer->side.lane->claim) == 0) {
+            atomic_store(&writer->own->owner, 0);
+            verso__channel_unlock(&writer->side.lane->claim);
+        }
+        atomic_thread_fence(memory_order_seq_cst);
+        verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    }
+    free(writer);
+}
+
+void verso_channel_reader_close(struct verso_channel_reader *reader)
+{
+    struct verso_channel_reader **link;
+
+    if (!reader)
+        return;
+    (void)pthread_mutex_lock(&reader->side.channel->mutex);
+    for (link = &reader->side.channel->readers; *link != reader;)
+        link = &(*link)->next;
+    *link = reader->next;
+    (void)pthread_mutex_unlock(&reader->side.channel->mutex);
+    if (verso__channel_is_here(&reader->side)) {
+        if (reader->held_bytes)
+            (void)verso_channel_release(reader);
+        if (verso__channel_lock(&reader->side.lane->take) == 0) {
+            atomic_store(&reader->own->owner, 0);
+            verso__channel_unlock(&reader->side.lane->take);
+        }
+        atomic_thread_fence(memory_order_seq_cst);
+        verso__channel_ring(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
+    }
+    free(reader);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send - a record is content, a 0 behind it, and last of all its header: S1 to S5 and C1 to C11 in channel.md.
+ *
+ * The one store that makes a message is that of its header. What is in front of it is in the message, and what died
+ * before it has not been sent.
+ */
+#include "channel/channel.h"
+
+#include "base/sums.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Longer copies are made without the claim's lock. */
+#define COPY_UNDER_LOCK_MOST 1024
+
+/* ---- Room ---- */
+
+static inline bool has_room(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+{
+    return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - writer->head);
+}
+
+/* Looks at the reader. 0, -EAGAIN, VERSO_E_CORRUPT. */
+static int look_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+{
+    uint64_t head = atomic_load_explicit(&writer->side.lane->readers[0].position, memory_order_acquire);
+
+    if (head & 7 || head - writer->head > tail - writer->head)
+        return VERSO_E_CORRUPT;
+    writer->head = head;
+    return has_room(writer, tail, span) ? 0 : -EAGAIN;
+}
+
+static int look_alone(void *end, uint64_t span)
+{
+    struct verso_channel_writer *writer = end;
+
+    return look_for_room(writer, writer->tail, span);
+}
+
+/* Others may claim what is seen here: a hint, which the lock then decides. */
+static int look_among_others(void *end, uint64_t span)
+{
+    struct verso_channel_writer *writer = end;
+    uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_acquire);
+    uint64_t head = atomic_load_explicit(&writer->side.lane->readers[0].position, memory_order_acquire);
+
+    if (tail - head > writer->side.mask) /* the tail lags behind the reader: after a death */
+        return 0;
+    return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - head) ? 0 : -EAGAIN;
+}
+
+/* An eighth of the ring, or what is needed, in terms of the reader's position. */
+static uint64_t wanted_of(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+{
+    uint64_t capacity = verso__channel_capacity(&writer->side);
+    uint64_t room = verso__max_u64(capacity / 8, span + VERSO__CHANNEL_HEADER_BYTES);
+
+    return tail + room - capacity;
+}
+
+static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span, int timeout_ms)
+{
+    struct verso__channel_wait wait = { .side = &writer->side,
+                                        .bell = &writer->side.lane->room_bell,
+                                        .sleeps = &writer->own->sleeps,
+                                        .is_writer = true,
+                                        .look = writer->is_alone ? look_alone : look_among_others,
+                                        .end = writer,
+                                        .arg = span,
+                                        .wanted = writer->is_alone ? wanted_of(writer, tail, span) : 0 };
+    uint32_t full = writer->side.channel->plan.full;
+    int r;
+
+    if (full == VERSO_CHANNEL_FULL_WAIT)
+        return verso__channel_wait_for(&wait, timeout_ms);
+    r = wait.look(writer, span);
+    if (r != -EAGAIN || full == VERSO_CHANNEL_FULL_REFUSE)
+        return r == 0 ? 0 : verso__channel_wait_for(&wait, 0);
+    verso__channel_publish(&writer->own->dropped,
+                           atomic_load_explicit(&writer->own->dropped, memory_order_relaxed) + 1);
+    return VERSO_CHANNEL_DROPPED;
+}
+
+/* ---- A record's beginning: room for it, and among others the lock ---- */
+
+static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
+{
+    struct verso__channel_lane *lane = writer->side.lane;
+    int r;
+
+    for (;;) {
+        r = verso__channel_lock(&lane->claim);
+        if (r < 0)
+            return r; /* the record is filled */
+        r = verso__channel_walk(&writer->side, atomic_load_explicit(&lane->tail, memory_order_relaxed), &writer->tail);
+        if (r == 0 && writer->tail - writer->head > writer->side.mask)
+            r = look_for_room(writer, writer->tail, span);
+        if (r == 0 && !has_room(writer, writer->tail, span))
+            r = look_for_room(writer, writer->tail, span);
+        if (r == 0)
+            return 0;
+        verso__channel_unlock(&lane->claim);
+        if (r != -EAGAIN)
+            return verso__fail(r, "claim", NULL);
+        r = wait_for_room(writer, writer->tail, span, timeout_ms);
+        if (r != 0)
+            return r;
+    }
+}
+
+static inline int begin(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
+{
+    if (!writer->is_alone)
+        return claim(writer, span, timeout_ms);
+    if (__builtin_expect(has_room(writer, writer->tail, span), 1))
+        return 0;
+    return wait_for_room(writer, writer->tail, span, timeout_ms);
+}
+
+/* ---- Its end ---- */
+
+static inline void put_nothing_behind(struct verso_channel_writer *writer, uint64_t end)
+{
+    atomic_store_explicit(verso__channel_at(&writer->side, end), VERSO__CHANNEL_NOTHING, memory_order_relaxed);
+}
+
+static inline void publish(struct verso_channel_writer *writer, uint64_t position, enum verso__channel_state state,
+                           size_t bytes)
+{
+    atomic_store_explicit(verso__channel_at(&writer->side, position),
+                          verso__channel_header(state, writer->side.place, bytes), memory_order_release);
+}
+
+static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
+{
+    writer->tail = tail;
+    atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
+}
+
+static inline void count(struct verso_channel_writer *writer, uint64_t messages, uint64_t bytes)
+{
+    verso__channel_publish(&writer->own->sent, writer->sent += messages);
+    verso__channel_publish(&writer->own->sent_bytes, writer->sent_bytes += bytes);
+}
+
+static inline unsigned char *content_at(const struct verso_channel_writer *writer, uint64_t position)
+{
+    return writer->side.ring + (position & writer->side.mask) + VERSO__CHANNEL_HEADER_BYTES;
+}
+
+/* Long messages are claimed first, and copied without the lock. */
+static int send_long(struct verso_channel_writer *writer, const void *data, size_t bytes, int timeout_ms)
+{
+    void *room;
+    int r = verso_channel_reserve(writer, bytes, timeout_ms, &room);
+
+    if (r != 0)
+        return r;
+    memcpy(room, data, bytes);
+    return verso_channel_commit(writer, bytes);
+}
+
+static int refuse(const struct verso_channel_writer *writer, size_t bytes)
+{
+    if (!verso__channel_is_here(&writer->side))
+        return verso__channel_fail_fork();
+    if (writer->has_reserved)
+        return verso__fail_hint(-EBUSY, "send", NULL, "something is reserved: commit it, or abandon it");
+    if (bytes > writer->side.bytes_most)
+        return verso__fail_hint(VERSO_E_RANGE, "send", NULL,
+                                "longer than a message may be: see verso_channel_message_bytes_most()");
+    return 0;
+}
+
+static inline bool may_send(const struct verso_channel_writer *writer, size_t bytes)
+{
+    return __builtin_expect(
+        bytes <= writer->side.bytes_most && !writer->has_reserved && verso__channel_is_here(&writer->side), 1);
+}
+
+int verso_channel_send(struct verso_channel_writer *writer, const void *data, size_t bytes, int timeout_ms)
+{
+    uint64_t span;
+    int r;
+
+    if (!writer || (!data && bytes > 0))
+        return verso__fail(-EINVAL, "arguments", NULL);
+    if (!may_send(writer, bytes))
+        return refuse(writer, bytes);
+    if (!writer->is_alone && bytes > COPY_UNDER_LOCK_MOST)
+        return send_long(writer, data, bytes, timeout_ms);
+    span = verso__channel_span(bytes);
+    r = begin(writer, span, timeout_ms);
+    if (r != 0)
+        return r;
+    if (bytes > 0)
+        memcpy(content_at(writer, writer->tail), data, bytes);
+    put_nothing_behind(writer, writer->tail + span);
+    publish(writer, writer->tail, VERSO__CHANNEL_COMMITTED, bytes);
+    set_tail(writer, writer->tail + span);
+    if (!writer->is_alone)
+        verso__channel_unlock(&writer->side.lane->claim);
+    count(writer, 1, bytes);
+    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    return 0;
+}
+
+/* ---- Several at once: the first header comes last, so they are seen together ---- */
+
+static int check_many(const struct verso_channel_writer *writer, const struct verso_channel_part *messages,
+                      size_t number)
+{
+    for (size_t i = 0; i < number; i++) {
+        int r = messages[i].data || messages[i].bytes == 0 ? refuse(writer, messages[i].bytes) : -EINVAL;
+
+        if (r < 0)
+            return r == -EINVAL ? verso__fail(r, "arguments", NULL) : r;
+    }
+    return 0;
+}
+
+/* How many of them fit into the room there is, by what is known of the reader; *out_span is what they take. */
+static size_t fitting(const struct verso_channel_writer *writer, const struct verso_channel_part *messages,
+                      size_t number, uint64_t *out_span)
+{
+    uint64_t span = 0;
+    size_t i = 0;
+
+    while (i < number && has_room(writer, writer->tail, span + verso__channel_span(messages[i].bytes)))
+        span += verso__channel_span(messages[i++].bytes);
+    *out_span = span;
+    return i;
+}
+
+int verso_channel_send_many(struct verso_channel_writer *writer, const struct verso_channel_part *messages,
+                            size_t number, int timeout_ms, size_t *out_count)
+{
+    uint64_t span, at, bytes = 0;
+    size_t fit;
+    int r;
+
+    if (!writer || (!messages && number > 0) || !out_count)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    r = check_many(writer, messages, number);
+    if (r == 0 && number > 0)
+        r = begin(writer, verso__channel_span(messages[0].bytes), timeout_ms);
+    if (r != 0 || number == 0) {
+        if (r == 0)
+            *out_count = 0;
+        return r;
+    }
+    fit = fitting(writer, messages, number, &span);
+    if (fit < number && look_for_room(writer, writer->tail, span) == 0)
+        fit = fitting(writer, messages, number, &span);
+    put_nothing_behind(writer, writer->tail + span);
+    at = writer->tail + span;
+    for (size_t i = fit; i-- > 0;) {
+        at -= verso__channel_span(messages[i].bytes);
+        if (messages[i].bytes > 0)
+            memcpy(content_at(writer, at), messages[i].data, messages[i].bytes);
+        publish(writer, at, VERSO__CHANNEL_COMMITTED, messages[i].bytes);
+        bytes += messages[i].bytes;
+    }
+    set_tail(writer, writer->tail + span);
+    if (!writer->is_alone)
+        verso__channel_unlock(&writer->side.lane->claim);
+    count(writer, fit, bytes);
+    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    *out_count = fit;
+    return 0;
+}
+
+/* ---- In place ---- */
+
+int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int timeout_ms, void **out_data)
+{
+    uint64_t span;
+    int r;
+
+    if (!writer || !out_data)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    if (!may_send(writer, bytes))
+        return refuse(writer, bytes);
+    span = verso__channel_span(bytes);
+    r = begin(writer, span, timeout_ms);
+    if (r != 0)
+        return r;
+    writer->reserved_at = writer->tail;
+    writer->reserved_bytes = bytes;
+    writer->has_reserved = true;
+    *out_data = content_at(writer, writer->tail);
+    if (writer->is_alone)
+        return 0; /* nobody else needs to know of it */
+    put_nothing_behind(writer, writer->tail + span);
+    publish(writer, writer->tail, VERSO__CHANNEL_RESERVED, bytes);
+    set_tail(writer, writer->tail + span);
+    verso__channel_unlock(&writer->side.lane->claim);
+    return 0;
+}
+
+/* The part of a reservation that was not used. */
+static void void_rest(struct verso_channel_writer *writer, size_t bytes)
+{
+    uint64_t used = verso__channel_span(bytes), all = verso__channel_span(writer->reserved_bytes);
+
+    if (used < all)
+        publish(writer, writer->reserved_at + used, VERSO__CHANNEL_VOID,
+                (size_t)(all - used - VERSO__CHANNEL_HEADER_BYTES));
+}
+
+int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
+{
+    if (!writer)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    if (!verso__channel_is_here(&writer->side))
+        return verso__channel_fail_fork();
+    if (!writer->has_reserved || bytes > writer->reserved_bytes)
+        return verso__fail_hint(VERSO_E_RANGE, "commit", NULL, "commit at most what verso_channel_reserve() gave");
+    if (writer->is_alone)
+        put_nothing_behind(writer, writer->tail + verso__channel_span(bytes));
+    else
+        void_rest(writer, bytes);
+    publish(writer, writer->reserved_at, VERSO__CHANNEL_COMMITTED, bytes);
+    if (writer->is_alone)
+        set_tail(writer, writer->tail + verso__channel_span(bytes));
+    writer->has_reserved = false;
+    count(writer, 1, bytes);
+    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    return 0;
+}
+
+void verso_channel_abandon(struct verso_channel_writer *writer)
+{
+    if (!writer || !writer->has_reserved || !verso__channel_is_here(&writer->side))
+        return;
+    writer->has_reserved = false;
+    if (writer->is_alone)
+        return;
+    publish(writer, writer->reserved_at, VERSO__CHANNEL_VOID, writer->reserved_bytes);
+    atomic_fetch_add_explicit(&writer->side.lane->given_up, 1, memory_order_relaxed);
+    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wait - looking for a while, then sleeping at a bell and at the life words of the other side.
+ *
+ *     sleeper                                    mover
+ *     seen = bell |= 1                           publishes
+ *     barrier, in all processes                  (only the compiler is held back)
+ *     looks again: not yet                       looks at the bell: bit 0? then adds one, and wakes
+ *     sleeps while the bell is `seen`
+ *
+ * Before each sleep the other side's places are looked through: the dead are put in order, and told of; the living are
+ * watched while it sleeps.
+ */
+#include "channel/channel.h"
+
+#include "base/pause.h"
+#include "base/sums.h"
+
+#include <errno.h>
+
+#define SLICE_NS UINT64_C(100000000)
+#define SLICE_UNSURE_NS UINT64_C(1000000) /* where a death could be seen by looking alone */
+#define SLICE_WANTED_NS UINT64_C(1000000) /* how long a writer holds out for more room than it needs */
+#define LOOKS_OF_ONE_CLOCK 64
+
+void verso__channel_ring_slowly(struct verso__channel_bell *bell, unsigned count)
+{
+    uint32_t word = atomic_load(&bell->word);
+
+    while (word & 1)
+        if (atomic_compare_exchange_weak(&bell->word, &word, word + 1)) {
+            verso__share_wake(&bell->word, count);
+            return;
+        }
+}
+
+/* Looks until @end_ns. As the look. */
+static int look_until(const struct verso__channel_wait *wait, uint64_t end_ns)
+{
+    int r;
+
+    do {
+        for (int i = 0; i < LOOKS_OF_ONE_CLOCK; i++) {
+            r = wait->look(wait->end, wait->arg);
+            if (r != -EAGAIN)
+                return r;
+            verso__pause();
+        }
+    } while (verso__os_clock_ns() < end_ns);
+    return r;
+}
+
+/* ---- The other side ---- */
+
+static _Atomic uint64_t *deaths_of(const struct verso__channel_wait *wait)
+{
+    return wait->is_writer ? &wait->side->lane->dead_readers : &wait->side->lane->dead_writers;
+}
+
+static _Atomic uint64_t *opened_of(const struct verso__channel_wait *wait)
+{
+    return wait->is_writer ? &wait->side->lane->opened_readers : &wait->side->lane->opened_writers;
+}
+
+/* 0; VERSO_E_PEER_DIED; -EPIPE: none is left. */
+static int look_at_others(const struct verso__channel_wait *wait, struct verso__channel_others *out_others)
+{
+    struct verso__channel_side *side = wait->side;
+    uint64_t deaths;
+    int r =
+        wait->is_writer ? verso__channel_see_readers(side, out_others) : verso__channel_see_writers(side, out_others);
+
+    if (r < 0)
+        return r;
+    deaths = atomic_load(deaths_of(wait));
+    if (deaths != side->deaths_told) {
+        side->deaths_told = deaths;
+        return VERSO_E_PEER_DIED;
+    }
+    if (out_others->alive == 0 && atomic_load(opened_of(wait)) != 0 &&
+        !(side->channel->plan.flags & VERSO_CHANNEL_LASTING))
+        return -EPIPE;
+    return 0;
+}
+
+/* ---- Sleeping ---- */
+
+static int barrier(const struct verso__channel_side *side)
+{
+    return side->channel->has_barrier ? verso__os_barrier_shared() : 0;
+}
+
+static uint64_t slice_of(const struct verso__channel_wait *wait, const struct verso__channel_others *others)
+{
+    if (others->is_unsure)
+        return SLICE_UNSURE_NS;
+    return wait->wanted ? SLICE_WANTED_NS : SLICE_NS;
+}
+
+/* One sleep at most. 0: look again; -ETIMEDOUT: the deadline is over. */
+static int sleep_once(struct verso__channel_wait *wait, const struct verso__channel_others *others, uint32_t seen,
+                      uint64_t deadline_ns)
+{
+    uint64_t now = verso__os_clock_ns();
+    int r;
+
+    if (now >= deadline_ns)
+        return -ETIMEDOUT;
+    verso__channel_publish(wait->sleeps, atomic_load_explicit(wait->sleeps, memory_order_relaxed) + 1);
+    r = verso__share_wait(&wait->bell->word, seen, others->seats, others->seat_count,
+                          verso__min_u64(deadline_ns, now + slice_of(wait, others)));
+    wait->wanted = 0;
+    return r == -EOWNERDEAD || r == -ETIMEDOUT ? 0 : r;
+}
+
+/* The step that failed is in *out_step. */
+static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, const char **out_step)
+{
+    struct verso__channel_others others;
+    int r, told;
+
+    for (;;) {
+        uint32_t seen;
+
+        atomic_store(&wait->bell->wanted, wait->wanted);
+        seen = atomic_fetch_or(&wait->bell->word, 1) | 1;
+        *out_step = "membarrier";
+        r = barrier(wait->side);
+        if (r < 0)
+            return r;
+        told = look_at_others(wait, &others);
+        r = wait->look(wait->end, wait->arg); /* after: who has gone left nothing behind that this does not see */
+        if (r != -EAGAIN)
+            return r;
+        *out_step = "peers";
+        if (told < 0)
+            return told;
+        *out_step = "futex";
+        r = sleep_once(wait, &others, seen, deadline_ns);
+        if (r < 0)
+            return r;
+        r = wait->look(wait->end, wait->arg);
+        if (r != -EAGAIN)
+            return r;
+    }
+}
+
+static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_ns, const char **out_step)
+{
+    struct verso__channel_others others;
+    int r, told;
+
+    for (;;) {
+        uint64_t now = verso__os_clock_ns();
+
+        if (now >= deadline_ns)
+            return -ETIMEDOUT;
+        r = look_until(wait, verso__min_u64(deadline_ns, now + SLICE_UNSURE_NS));
+        if (r != -EAGAIN)
+            return r;
+        told = look_at_others(wait, &others);
+        r = wait->look(wait->end, wait->arg);
+        *out_step = "peers";
+        if (r != -EAGAIN || told < 0)
+            return r != -EAGAIN ? r : told;
+    }
+}
+
+/* Without waiting: death and the end are told as well, but looked for only now and then, since some ask in a loop. */
+static int peek(const struct verso__channel_wait *wait)
+{
+    struct verso__channel_others others;
+    uint64_t now = verso__os_clock_ns();
+    int r, told;
+
+    if (now - wait->side->looked_ns < SLICE_UNSURE_NS)
+        return -EAGAIN;
+    wait->side->looked_ns = now;
+    told = look_at_others(wait, &others);
+    r = wait->look(wait->end, wait->arg);
+    return r == -EAGAIN && told < 0 ? told : r;
+}
+
+static int fail(const struct verso__channel_wait *wait, int code, const char *step)
+{
+    static const char *const hints[2][3] = {
+        { "nothing is there: give a time limit to wait", "nothing came in time", "the last writer has left" },
+        { "the ring is full: give a time limit to wait", "no room came in time", "the last reader has left" },
+    };
+    const char *hint = NULL;
+
+    if (code == -EAGAIN || code == -ETIMEDOUT || code == -EPIPE) {
+        hint = hints[wait->is_writer][code == -EAGAIN ? 0 : code == -ETIMEDOUT ? 1 : 2];
+        step = wait->is_writer ? "send" : "receive";
+    }
+    return verso__fail_hint(code, step, wait->side->channel->share->path, hint);
+}
+
+int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout_ms)
+{
+    struct verso__channel_wait wait = *given;
+    const char *step = "look";
+    uint64_t now, deadline_ns;
+    int r = wait.look(wait.end, wait.arg);
+
+    if (r == -EAGAIN && timeout_ms == 0) {
+        r = peek(&wait);
+    } else if (r == -EAGAIN) {
+        now = verso__os_clock_ns();
+        deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : now + (uint64_t)timeout_ms * 1000000U;
+        if (wait.side->look_ns == VERSO_CHANNEL_NEVER_SLEEP) {
+            r = spin_until(&wait, deadline_ns, &step);
+        } else {
+            if (wait.side->look_ns)
+                r = look_until(&wait, verso__min_u64(deadline_ns, now + wait.side->look_ns));
+            if (r == -EAGAIN)
+                r = sleep_until(&wait, deadline_ns, &step);
+        }
+    }
+    return r == 0 ? 0 : fail(&wait, r, step);
+}
