@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+#include <verso/digest.h>
 
 #define FLAGS_KNOWN                                                                                                   \
     (VERSO_CHANNEL_LASTING | VERSO_CHANNEL_REDELIVER | VERSO_CHANNEL_KEEP | VERSO_CHANNEL_HUGE | VERSO_CHANNEL_LOCK | \
@@ -28,7 +28,15 @@
 
 static uint64_t checksum(const struct verso__channel_plan *plan)
 {
-    return XXH3_64bits((const char *)plan + sizeof(plan->checksum), sizeof(*plan) - sizeof(plan->checksum));
+    struct verso_digest_value value;
+    uint64_t sum = 0;
+
+    if (verso_digest_of(VERSO_DIGEST_XXH3_64, (const char *)plan + sizeof(plan->checksum),
+                        sizeof(*plan) - sizeof(plan->checksum), &value) < 0)
+        return 0; /* only for lack of arguments */
+    for (unsigned i = 0; i < value.bytes; i++)
+        sum = sum << 8 | value.value[i];
+    return sum;
 }
 
 static bool may_have_writers(uint32_t kind)
