@@ -62,21 +62,17 @@ static _Atomic uint64_t *opened_of(const struct verso__channel_wait *wait)
     return wait->is_writer ? &wait->side->lane->opened_readers : &wait->side->lane->opened_writers;
 }
 
-/* 0; VERSO_E_PEER_DIED; -EPIPE: none is left. */
+/* 0; VERSO_E_PEER_DIED, until it has been told; -EPIPE: none is left. */
 static int look_at_others(const struct verso__channel_wait *wait, struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
-    uint64_t deaths;
     int r =
         wait->is_writer ? verso__channel_see_readers(side, out_others) : verso__channel_see_writers(side, out_others);
 
     if (r < 0)
         return r;
-    deaths = atomic_load(deaths_of(wait));
-    if (deaths != side->deaths_told) {
-        side->deaths_told = deaths;
+    if (atomic_load(deaths_of(wait)) != side->deaths_told)
         return VERSO_E_PEER_DIED;
-    }
     if (out_others->alive == 0 && atomic_load(opened_of(wait)) != 0 &&
         !(side->channel->plan.flags & VERSO_CHANNEL_LASTING))
         return -EPIPE;
@@ -189,6 +185,8 @@ static int fail(const struct verso__channel_wait *wait, int code, const char *st
     };
     const char *hint = NULL;
 
+    if (code == VERSO_E_PEER_DIED)
+        wait->side->deaths_told = atomic_load(deaths_of(wait));
     if (code == -EAGAIN || code == -ETIMEDOUT || code == -EPIPE) {
         hint = hints[wait->is_writer][code == -EAGAIN ? 0 : code == -ETIMEDOUT ? 1 : 2];
         step = wait->is_writer ? "send" : "receive";
