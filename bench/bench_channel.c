@@ -342,13 +342,13 @@ static void print_rows(const char *name, const struct contestant *all, size_t co
 }
 
 /* Who can do the job: ours first, then the least there can be, then the peers. */
-static size_t contestants(struct contestant *out_all, const struct link_kind *ours, const struct job *job)
+static size_t contestants(struct contestant *out_all, const struct job *job)
 {
     const struct link_kind *least = job->plan.wait == LINK_SPINS ? &link_line : &link_futex;
     size_t count = 0;
 
-    out_all[count++] = (struct contestant){ .kind = ours };
-    if (least != ours && least->shapes & job->plan.shape)
+    out_all[count++] = (struct contestant){ .kind = &link_verso };
+    if (least == &link_line && least->shapes & job->plan.shape) /* the futex is among the peers */
         out_all[count++] = (struct contestant){ .kind = least };
     for (const struct link_kind *const *kind = link_kinds; *kind && count < KINDS_MOST; kind++)
         if ((*kind)->waits & job->plan.wait && (*kind)->shapes & job->plan.shape)
@@ -356,10 +356,10 @@ static size_t contestants(struct contestant *out_all, const struct link_kind *ou
     return count;
 }
 
-static void measure(const char *name, const struct link_kind *ours, const struct job *job)
+static void measure(const char *name, const struct job *job)
 {
     struct contestant all[KINDS_MOST];
-    size_t count = contestants(all, ours, job);
+    size_t count = contestants(all, job);
     struct times times;
 
     for (size_t i = 0; i < count; i++) {
@@ -395,7 +395,7 @@ static const struct {
                { "one way", LINK_ONE_WAY, 1 },
                { "one way, two writers", LINK_MANY, 2 } };
 
-static void measure_sizes(size_t shape, size_t way, const struct link_kind *ours)
+static void measure_sizes(size_t shape, size_t way)
 {
     char name[120];
 
@@ -406,7 +406,7 @@ static void measure_sizes(size_t shape, size_t way, const struct link_kind *ours
 
         (void)snprintf(name, sizeof(name), "%zu B, %s, %s", sizes[i], shapes[shape].name, ways[way].name);
         if (bench_wanted(name))
-            measure(name, ours, &job);
+            measure(name, &job);
     }
 }
 
@@ -416,6 +416,6 @@ int main(int count, char **arguments)
     for (size_t shape = 0; shape < sizeof(shapes) / sizeof(shapes[0]); shape++)
         for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++)
             if (!ways[way].has_two || sysconf(_SC_NPROCESSORS_ONLN) > 1)
-                measure_sizes(shape, way, ways[way].wait == LINK_SPINS ? &link_line : &link_futex);
+                measure_sizes(shape, way);
     return bench_finish();
 }

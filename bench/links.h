@@ -50,7 +50,9 @@ struct link_kind {
     void (*unmake)(void *link);
 };
 
-/* All there are, ending with NULL. */
+extern const struct link_kind link_verso;
+
+/* Its peers, ending with NULL. */
 extern const struct link_kind *const link_kinds[];
 
 /* The lower bound of what spins: number and payload in one cache line (or in as many as it takes), one for each
