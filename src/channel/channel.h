@@ -174,7 +174,8 @@ struct verso__channel_side {
     unsigned forks;       /* verso__os_forks() where it was opened */
     uint64_t look_ns;     /* how long to look before sleeping */
     uint64_t deaths_told; /* of the other side: the lane's count when its owner was last told */
-    uint64_t looked_ns;   /* when the other side's places were looked through */
+    uint64_t looked_ns;   /* when the other side's places were looked through, by one who does not sleep */
+    uint64_t asked_ns;    /* the same, thoroughly */
 };
 
 struct verso_channel_writer {
@@ -230,16 +231,20 @@ static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value
 /* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
 int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
 
-/* The other side of @side: how many live; puts in order what the dead left, and counts them. Fills @seats, room for
- * VERSO__CHANNEL_PLACES, with those to watch; *out_unsure: some can't be watched, so look again soon. */
+/*
+ * The other side of @side: how many live, and whom to watch; puts in order what the dead left, and counts them. Who is
+ * not marked as dead by the kernel is asked about only when @is_thorough: that takes some 10 us for each.
+ */
 struct verso__channel_others {
     unsigned alive;
     size_t seat_count;
-    bool is_unsure;
+    bool is_unsure; /* some can't be watched, so look again soon */
     struct verso__share_seat seats[VERSO__CHANNEL_PLACES];
 };
-int verso__channel_see_writers(struct verso__channel_side *side, struct verso__channel_others *out_others);
-int verso__channel_see_readers(struct verso__channel_side *side, struct verso__channel_others *out_others);
+int verso__channel_see_writers(struct verso__channel_side *side, bool is_thorough,
+                               struct verso__channel_others *out_others);
+int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
+                               struct verso__channel_others *out_others);
 
 /* The claim's lock, and the taking's. Nothing needs repair after a dead owner: headers are the truth. */
 int verso__channel_lock(struct verso_mutex *mutex);

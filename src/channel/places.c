@@ -147,93 +147,93 @@ static void bury_reader(struct verso__channel_side *side, uint32_t place)
 
 /* ---- Looking ---- */
 
-static void watch(struct verso__channel_others *others, struct verso_channel *channel, uint64_t seat)
-{
-    struct verso__share_seat one = { channel->share, (uint32_t)seat - 1, (uint32_t)(seat >> 32) };
+/* How to go through the places of one side. */
+struct look {
+    struct verso__channel_side *side;
+    struct verso__channel_others *others;
+    bool is_thorough;
+    bool has_lock;
+    bool found_dead;
+};
 
-    others->alive++;
-    if (verso__share_seat_is_marked(&one))
-        others->is_unsure = true; /* its thread has ended, and the process has not, or not yet */
+/* Whether the owner of a place is to be buried; the living are to be watched. */
+static bool is_over(struct look *look, uint64_t owner, uint64_t seat)
+{
+    struct verso_channel *channel = look->side->channel;
+    struct verso__share_seat one = { channel->share, (uint32_t)seat - 1, (uint32_t)(seat >> 32) };
+    bool is_marked = verso__share_seat_is_marked(&one);
+
+    if ((is_marked || look->is_thorough) && verso__channel_is_dead(channel, owner)) {
+        look->found_dead = true;
+        return look->has_lock;
+    }
+    look->others->alive++;
+    if (is_marked)
+        look->others->is_unsure = true; /* its thread has ended, and the process has not, or not yet */
     else
-        others->seats[others->seat_count++] = one;
+        look->others->seats[look->others->seat_count++] = one;
+    return false;
 }
 
-static int see_writers(struct verso__channel_side *side, struct verso__channel_others *others, bool has_lock,
-                       bool *out_is_dead)
+static int look_at_writers(struct look *look)
 {
-    for (uint32_t i = 0; i < side->channel->plan.writers_most; i++) {
-        struct verso__channel_writer_place *place = &side->lane->writers[i];
+    for (uint32_t i = 0; i < look->side->channel->plan.writers_most; i++) {
+        struct verso__channel_writer_place *place = &look->side->lane->writers[i];
         uint64_t owner = atomic_load(&place->owner);
-        int r;
 
-        if (owner == 0)
-            continue;
-        if (!verso__channel_is_dead(side->channel, owner)) {
-            watch(others, side->channel, atomic_load(&place->seat));
-            continue;
+        if (owner != 0 && is_over(look, owner, atomic_load(&place->seat))) {
+            int r = bury_writer(look->side, i);
+
+            if (r < 0)
+                return r;
         }
-        *out_is_dead = true;
-        r = has_lock && atomic_load(&place->owner) == owner ? bury_writer(side, i) : 0;
-        if (r < 0)
-            return r;
     }
     return 0;
 }
 
-static void see_readers(struct verso__channel_side *side, struct verso__channel_others *others, bool has_lock,
-                        bool *out_is_dead)
+static int look_at_readers(struct look *look)
 {
-    for (uint32_t i = 0; i < side->channel->plan.readers_most; i++) {
-        struct verso__channel_reader_place *place = &side->lane->readers[i];
+    for (uint32_t i = 0; i < look->side->channel->plan.readers_most; i++) {
+        struct verso__channel_reader_place *place = &look->side->lane->readers[i];
         uint64_t owner = atomic_load(&place->owner);
 
-        if (owner == 0)
-            continue;
-        if (!verso__channel_is_dead(side->channel, owner)) {
-            watch(others, side->channel, atomic_load(&place->seat));
-            continue;
-        }
-        *out_is_dead = true;
-        if (has_lock && atomic_load(&place->owner) == owner)
-            bury_reader(side, i);
+        if (owner != 0 && is_over(look, owner, atomic_load(&place->seat)))
+            bury_reader(look->side, i);
     }
+    return 0;
 }
 
 /* Once without the lock; and only when somebody is dead, once more with it. */
-int verso__channel_see_writers(struct verso__channel_side *side, struct verso__channel_others *out_others)
+static int see(struct verso__channel_side *side, bool is_thorough, struct verso_mutex *mutex,
+               int (*look_at)(struct look *look), struct verso__channel_others *out_others)
 {
-    bool is_dead = false;
+    struct look look = { side, out_others, is_thorough, false, false };
     int r;
 
     *out_others = (struct verso__channel_others){ 0 };
-    r = see_writers(side, out_others, false, &is_dead);
-    if (r < 0 || !is_dead)
+    r = look_at(&look);
+    if (r < 0 || !look.found_dead)
         return r;
-    *out_others = (struct verso__channel_others){ 0 };
-    r = verso__channel_lock(&side->lane->claim);
+    r = verso__channel_lock(mutex);
     if (r < 0)
         return r;
-    r = see_writers(side, out_others, true, &is_dead);
-    verso__channel_unlock(&side->lane->claim);
+    *out_others = (struct verso__channel_others){ 0 };
+    look.has_lock = true;
+    r = look_at(&look);
+    verso__channel_unlock(mutex);
     return r;
 }
 
-int verso__channel_see_readers(struct verso__channel_side *side, struct verso__channel_others *out_others)
+int verso__channel_see_writers(struct verso__channel_side *side, bool is_thorough,
+                               struct verso__channel_others *out_others)
 {
-    bool is_dead = false;
-    int r;
+    return see(side, is_thorough, &side->lane->claim, look_at_writers, out_others);
+}
 
-    *out_others = (struct verso__channel_others){ 0 };
-    see_readers(side, out_others, false, &is_dead);
-    if (!is_dead)
-        return 0;
-    *out_others = (struct verso__channel_others){ 0 };
-    r = verso__channel_lock(&side->lane->take);
-    if (r < 0)
-        return r;
-    see_readers(side, out_others, true, &is_dead);
-    verso__channel_unlock(&side->lane->take);
-    return 0;
+int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
+                               struct verso__channel_others *out_others)
+{
+    return see(side, is_thorough, &side->lane->take, look_at_readers, out_others);
 }
 
 /* ---- Taking a place, and leaving it ---- */
@@ -318,7 +318,7 @@ int verso_channel_writer_open(struct verso_channel *channel, const struct verso_
     writer->is_alone = channel->plan.writers_most == 1;
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
-        r = verso__channel_see_writers(&writer->side, &others);
+        r = verso__channel_see_writers(&writer->side, true, &others);
     if (r == 0)
         r = verso__channel_lock(&channel->lane->claim);
     if (r == 0) {
@@ -377,7 +377,7 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
     side_fill(&reader->side, channel, &end);
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
-        r = verso__channel_see_readers(&reader->side, &others);
+        r = verso__channel_see_readers(&reader->side, true, &others);
     if (r == 0)
         r = verso__channel_lock(&channel->lane->take);
     if (r == 0) {

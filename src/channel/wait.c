@@ -63,11 +63,12 @@ static _Atomic uint64_t *opened_of(const struct verso__channel_wait *wait)
 }
 
 /* 0; VERSO_E_PEER_DIED, until it has been told; -EPIPE: none is left. */
-static int look_at_others(const struct verso__channel_wait *wait, struct verso__channel_others *out_others)
+static int look_at_others(const struct verso__channel_wait *wait, bool is_thorough,
+                          struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
-    int r =
-        wait->is_writer ? verso__channel_see_readers(side, out_others) : verso__channel_see_writers(side, out_others);
+    int r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
+                            : verso__channel_see_writers(side, is_thorough, out_others);
 
     if (r < 0)
         return r;
@@ -93,9 +94,9 @@ static uint64_t slice_of(const struct verso__channel_wait *wait, const struct ve
     return wait->wanted ? SLICE_WANTED_NS : SLICE_NS;
 }
 
-/* One sleep at most. 0: look again; -ETIMEDOUT: the deadline is over. */
+/* One sleep at most. 0: look again; -ETIMEDOUT: the deadline is over. *out_doubts: look thoroughly. */
 static int sleep_once(struct verso__channel_wait *wait, const struct verso__channel_others *others, uint32_t seen,
-                      uint64_t deadline_ns)
+                      uint64_t deadline_ns, bool *out_doubts)
 {
     uint64_t now = verso__os_clock_ns();
     int r;
@@ -106,13 +107,15 @@ static int sleep_once(struct verso__channel_wait *wait, const struct verso__chan
     r = verso__share_wait(&wait->bell->word, seen, others->seats, others->seat_count,
                           verso__min_u64(deadline_ns, now + slice_of(wait, others)));
     wait->wanted = 0;
-    return r == -EOWNERDEAD || r == -ETIMEDOUT ? 0 : r;
+    *out_doubts = r == -EOWNERDEAD || r == -ETIMEDOUT;
+    return *out_doubts ? 0 : r;
 }
 
 /* The step that failed is in *out_step. */
 static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, const char **out_step)
 {
     struct verso__channel_others others;
+    bool doubts = false;
     int r, told;
 
     for (;;) {
@@ -124,7 +127,7 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
         r = barrier(wait->side);
         if (r < 0)
             return r;
-        told = look_at_others(wait, &others);
+        told = look_at_others(wait, doubts, &others);
         r = wait->look(wait->end, wait->arg); /* after: who has gone left nothing behind that this does not see */
         if (r != -EAGAIN)
             return r;
@@ -132,13 +135,22 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
         if (told < 0)
             return told;
         *out_step = "futex";
-        r = sleep_once(wait, &others, seen, deadline_ns);
+        r = sleep_once(wait, &others, seen, deadline_ns, &doubts);
         if (r < 0)
             return r;
         r = wait->look(wait->end, wait->arg);
         if (r != -EAGAIN)
             return r;
     }
+}
+
+/* Who never sleeps is told of no death but by looking. */
+static bool is_time_to_ask(struct verso__channel_side *side, uint64_t now)
+{
+    if (now - side->asked_ns < SLICE_NS)
+        return false;
+    side->asked_ns = now;
+    return true;
 }
 
 static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_ns, const char **out_step)
@@ -154,7 +166,7 @@ static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_
         r = look_until(wait, verso__min_u64(deadline_ns, now + SLICE_UNSURE_NS));
         if (r != -EAGAIN)
             return r;
-        told = look_at_others(wait, &others);
+        told = look_at_others(wait, is_time_to_ask(wait->side, now), &others);
         r = wait->look(wait->end, wait->arg);
         *out_step = "peers";
         if (r != -EAGAIN || told < 0)
@@ -172,7 +184,7 @@ static int peek(const struct verso__channel_wait *wait)
     if (now - wait->side->looked_ns < SLICE_UNSURE_NS)
         return -EAGAIN;
     wait->side->looked_ns = now;
-    told = look_at_others(wait, &others);
+    told = look_at_others(wait, is_time_to_ask(wait->side, now), &others);
     r = wait->look(wait->end, wait->arg);
     return r == -EAGAIN && told < 0 ? told : r;
 }
