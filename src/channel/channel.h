@@ -173,6 +173,7 @@ struct verso__channel_side {
     uint32_t place;
     unsigned forks;       /* verso__os_forks() where it was opened */
     uint64_t look_ns;     /* how long to look before sleeping */
+    unsigned yields_off;  /* so many waits go by without yielding */
     uint64_t deaths_told; /* of the other side: the lane's count when its owner was last told */
     uint64_t looked_ns;   /* when the other side's places were looked through, by one who does not sleep */
     uint64_t asked_ns;    /* the same, thoroughly */

@@ -23,6 +23,10 @@
 #define SLICE_WANTED_NS UINT64_C(1000000) /* how long a writer holds out for more room than it needs */
 #define LOOKS_OF_ONE_CLOCK 64
 
+#define YIELDS 2
+#define YIELD_LONG_NS 20000 /* longer than any message takes */
+#define YIELDS_OFF 100
+
 void verso__channel_ring_slowly(struct verso__channel_bell *bell, unsigned count)
 {
     uint32_t word = atomic_load(&bell->word);
@@ -47,6 +51,33 @@ static int look_until(const struct verso__channel_wait *wait, uint64_t end_ns)
             verso__pause();
         }
     } while (verso__os_clock_ns() < end_ns);
+    return r;
+}
+
+/*
+ * Lets the other side run, should it stand in line for this processor: it can answer without any of the two going to
+ * sleep. Where others stand in line who take long, this is left alone for a while.
+ */
+static int look_after_yielding(const struct verso__channel_wait *wait)
+{
+    struct verso__channel_side *side = wait->side;
+    uint64_t start, now = verso__os_clock_ns();
+    int r = -EAGAIN;
+
+    if (side->yields_off > 0) {
+        side->yields_off--;
+        return -EAGAIN;
+    }
+    for (int i = 0; r == -EAGAIN && i < YIELDS; i++) {
+        start = now;
+        verso__os_yield();
+        r = wait->look(wait->end, wait->arg);
+        now = verso__os_clock_ns();
+        if (r == -EAGAIN && now - start > YIELD_LONG_NS) {
+            side->yields_off = YIELDS_OFF;
+            break;
+        }
+    }
     return r;
 }
 
@@ -223,6 +254,8 @@ int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout
         } else {
             if (wait.side->look_ns)
                 r = look_until(&wait, verso__min_u64(deadline_ns, now + wait.side->look_ns));
+            if (r == -EAGAIN)
+                r = look_after_yielding(&wait);
             if (r == -EAGAIN)
                 r = sleep_until(&wait, deadline_ns, &step);
         }

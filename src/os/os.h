@@ -431,6 +431,9 @@ int verso__os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64
  * mapped; a word that no longer is wakes nobody. */
 void verso__os_futex_wake(const _Atomic uint32_t *word, unsigned count, unsigned flags);
 
+/* Lets others run on this processor first, when there are any. */
+void verso__os_yield(void);
+
 /*
  * A full memory barrier in every running thread of this process, paid for by the caller alone: against it, the other
  * threads need none of their own between a store and a load, only keep the compiler from swapping the two. Once per

@@ -103,6 +103,7 @@ FAKE(code_barrier, (ENOMEM), (void), ())
 
 FAKE(futex_wait, (EPERM), (const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, unsigned flags), (word, expected, deadline_ns, flags))
 EXEMPT(futex_wake)
+EXEMPT(yield)
 FAKE(futex_wait_any, (ENOSYS, ENOMEM), (const struct verso__os_futex_word *words, unsigned count, uint64_t deadline_ns), (words, count, deadline_ns))
 FAKE(barrier_announce, (ENOSYS), (void), ())
 FAKE(barrier, (EPERM), (void), ())

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,11 @@ int verso__os_futex_wait_any(const struct verso__os_futex_word *words, unsigned 
                     CLOCK_MONOTONIC);
     while (r < 0 && errno == EINTR);
     return r < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+void verso__os_yield(void)
+{
+    (void)sched_yield(); /* can't fail on Linux */
 }
 
 int verso__os_barrier_announce(void)
