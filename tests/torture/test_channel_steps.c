@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * channel-steps - a writer, or a reader, dies at each instruction of each call: those who live go on, receive what was
+ * sent, whole and once, and are told of the death.
+ */
+#include "../unit/channel/channels.h"
+
+#include "steps.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define ALL_OF_IT 5000
+
+/* What came out at the steps so far. */
+static struct {
+    unsigned sent;
+    unsigned unsent;
+} seen;
+
+/* The child's. */
+static struct verso_channel_writer *doomed_writer;
+static struct verso_channel_reader *doomed_reader;
+
+static const char early[] = "early", late[] = "late, and longer", third[] = "third";
+
+static void run(const struct support_steps *steps, const char *name)
+{
+    unsigned instructions;
+
+    if (support_is_asan() || support_is_tsan())
+        skip_because("the sanitizer's own instructions would be stepped through");
+    if (!support_can_step())
+        skip_because("no child can be traced here");
+    memset(&seen, 0, sizeof(seen));
+    instructions = support_kill_at_each_step(steps);
+    print_message("# %s: %u instructions, sent at %u deaths, not at %u\n", name, instructions, seen.sent, seen.unsent);
+    assert_true(instructions > 20 && seen.sent > 0 && seen.unsent > 0);
+}
+
+/* Whether the next message is @text; else the reader is told of a death. */
+static bool comes(const char *text, size_t bytes)
+{
+    struct verso_channel_message message;
+    int r = verso_channel_receive(reader, ALL_OF_IT, &message);
+
+    if (r < 0) {
+        assert_int_equal(r, VERSO_E_PEER_DIED);
+        return false;
+    }
+    assert_int_equal(message.bytes, bytes);
+    assert_memory_equal(message.data, text, bytes);
+    return true;
+}
+
+static void expect(const char *text, size_t bytes)
+{
+    assert_true(comes(text, bytes));
+}
+
+/* ---- Writers ---- */
+
+static void open_and_send(void *arg)
+{
+    void *room;
+
+    (void)arg;
+    if (verso_channel_writer_open(channel, NULL, &doomed_writer) < 0 ||
+        verso_channel_send(doomed_writer, early, sizeof(early), 0) < 0)
+        _exit(2);
+    /* The ways through libc that the act takes, once. */
+    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
+        _exit(3);
+    memcpy(room, late, sizeof(late));
+    verso_channel_abandon(doomed_writer);
+}
+
+static void send_late(void *arg)
+{
+    (void)arg;
+    if (verso_channel_send(doomed_writer, late, sizeof(late), 0) < 0)
+        _exit(4);
+}
+
+static void reserve_late(void *arg)
+{
+    void *room;
+
+    (void)arg;
+    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
+        _exit(4);
+    memcpy(room, late, sizeof(late));
+    if (verso_channel_commit(doomed_writer, sizeof(late)) < 0)
+        _exit(5);
+}
+
+static void abandon_then_send(void *arg)
+{
+    void *room;
+
+    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
+        _exit(4);
+    verso_channel_abandon(doomed_writer);
+    send_late(arg);
+}
+
+static void count(bool was_sent)
+{
+    if (was_sent)
+        seen.sent++;
+    else
+        seen.unsent++;
+}
+
+/* What the dead one sent, all of it or nothing, then word of its death; and then it is as if it had never been. */
+static void judge_writer(void *arg, bool was_done)
+{
+    struct verso_channel_message message;
+    bool was_sent;
+
+    (void)arg;
+    expect(early, sizeof(early));
+    was_sent = comes(late, sizeof(late));
+    assert_true(was_sent || !was_done);
+    if (was_sent)
+        assert_fails(verso_channel_receive(reader, ALL_OF_IT, &message), VERSO_E_PEER_DIED);
+    assert_fails(verso_channel_receive(reader, 0, &message), -EAGAIN);
+    count(was_sent);
+}
+
+/* Another writer, who was there before, sends right after the death, before anybody has looked. */
+static void judge_among_others(void *arg, bool was_done)
+{
+    struct verso_channel_message message;
+    bool was_sent = false;
+    int told = 0;
+
+    (void)arg;
+    assert_ok(verso_channel_send(writer, third, sizeof(third), ALL_OF_IT));
+    for (;;) {
+        int r = verso_channel_receive(reader, ALL_OF_IT, &message);
+
+        if (r == VERSO_E_PEER_DIED) {
+            told++;
+            continue;
+        }
+        assert_ok(r);
+        if (memcmp(message.data, third, sizeof(third)) == 0)
+            break;
+        if (message.bytes == sizeof(early)) {
+            assert_memory_equal(message.data, early, sizeof(early));
+            assert_false(was_sent);
+            continue;
+        }
+        assert_int_equal(message.bytes, sizeof(late));
+        assert_memory_equal(message.data, late, sizeof(late));
+        assert_false(was_sent);
+        was_sent = true;
+    }
+    assert_true(was_sent || !was_done);
+    if (!told)
+        assert_fails(verso_channel_receive(reader, ALL_OF_IT, &message), VERSO_E_PEER_DIED);
+    assert_true(told <= 1);
+    assert_fails(verso_channel_receive(reader, 0, &message), -EAGAIN);
+    count(was_sent);
+}
+
+static void kill_alone(void (*act)(void *arg), const char *name)
+{
+    const struct support_steps steps = { NULL, open_and_send, NULL, act, judge_writer, NULL };
+
+    channel_make(VERSO_CHANNEL_SPSC, 4096, VERSO_CHANNEL_LASTING);
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    run(&steps, name);
+}
+
+static void kill_among_others(void (*act)(void *arg), const char *name)
+{
+    const struct support_steps steps = { NULL, open_and_send, NULL, act, judge_among_others, NULL };
+
+    channel_make(VERSO_CHANNEL_MPSC, 4096, VERSO_CHANNEL_LASTING);
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_writer_open(channel, NULL, &writer));
+    run(&steps, name);
+}
+
+static void test_send_alone(void **state)
+{
+    (void)state;
+    kill_alone(send_late, "send, alone");
+}
+
+static void test_reserve_alone(void **state)
+{
+    (void)state;
+    kill_alone(reserve_late, "reserve and commit, alone");
+}
+
+static void test_send_among_others(void **state)
+{
+    (void)state;
+    kill_among_others(send_late, "send, among others");
+}
+
+static void test_reserve_among_others(void **state)
+{
+    (void)state;
+    kill_among_others(reserve_late, "reserve and commit, among others");
+}
+
+static void test_abandon_among_others(void **state)
+{
+    (void)state;
+    kill_among_others(abandon_then_send, "abandon, then send");
+}
+
+/* ---- A reader that sleeps while its writer dies ---- */
+
+static pthread_t sleeper;
+
+static void *sleep_for_late(void *arg)
+{
+    struct verso_channel_message message;
+    int r = verso_channel_receive(reader, ALL_OF_IT, &message);
+
+    (void)arg;
+    if (r == 0 && (message.bytes != sizeof(late) || memcmp(message.data, late, sizeof(late)) != 0))
+        r = 1;
+    return (void *)(intptr_t)r;
+}
+
+/* The child stands before its act: from here on the reader is in a thread of its own, asleep. */
+static void fall_asleep(void *arg)
+{
+    struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
+    uint64_t sleeps;
+
+    (void)arg;
+    expect(early, sizeof(early));
+    assert_ok(verso_channel_info(channel, &info));
+    sleeps = info.data_sleeps;
+    assert_int_equal(pthread_create(&sleeper, NULL, sleep_for_late, NULL), 0);
+    while (info.data_sleeps == sleeps) {
+        sleep_ms(0);
+        assert_ok(verso_channel_info(channel, &info));
+    }
+}
+
+static void judge_sleeper(void *arg, bool was_done)
+{
+    struct verso_channel_message message;
+    void *answer;
+    bool was_sent;
+
+    (void)arg;
+    assert_int_equal(pthread_join(sleeper, &answer), 0);
+    was_sent = (intptr_t)answer == 0;
+    assert_true(was_sent || (intptr_t)answer == VERSO_E_PEER_DIED);
+    assert_true(was_sent || !was_done);
+    if (was_sent)
+        assert_fails(verso_channel_receive(reader, ALL_OF_IT, &message), VERSO_E_PEER_DIED);
+    assert_fails(verso_channel_receive(reader, 0, &message), -EAGAIN);
+    count(was_sent);
+}
+
+static void test_a_sleeping_reader(void **state)
+{
+    const struct support_steps steps = { NULL, open_and_send, fall_asleep, send_late, judge_sleeper, NULL };
+
+    (void)state;
+    channel_make(VERSO_CHANNEL_SPSC, 4096, VERSO_CHANNEL_LASTING);
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    run(&steps, "send, to a reader that sleeps");
+}
+
+/* ---- Readers ---- */
+
+static void send_three(void *arg)
+{
+    (void)arg;
+    assert_ok(verso_channel_send(writer, early, sizeof(early), 0));
+    assert_ok(verso_channel_send(writer, late, sizeof(late), 0));
+    assert_ok(verso_channel_send(writer, third, sizeof(third), 0));
+}
+
+static void open_and_receive(void *arg)
+{
+    struct verso_channel_message message;
+
+    (void)arg;
+    if (verso_channel_reader_open(channel, NULL, &doomed_reader) < 0 ||
+        verso_channel_receive(doomed_reader, 0, &message) < 0 || message.bytes != sizeof(early))
+        _exit(2);
+}
+
+static void release_and_receive(void *arg)
+{
+    struct verso_channel_message message;
+
+    (void)arg;
+    if (verso_channel_release(doomed_reader) < 0 || verso_channel_receive(doomed_reader, 0, &message) < 0)
+        _exit(3);
+}
+
+static void read_a_copy(void *arg)
+{
+    struct verso_channel_message message;
+    char room[64];
+
+    (void)arg;
+    if (verso_channel_read(doomed_reader, room, sizeof(room), 0, &message) < 0)
+        _exit(3);
+}
+
+/* The next reader goes on behind what was received, or what was not yet. */
+static void judge_reader(void *arg, bool was_done)
+{
+    struct verso_channel_message message;
+    bool was_received;
+
+    (void)arg;
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    was_received = message.bytes == sizeof(third);
+    if (!was_received) {
+        assert_int_equal(message.bytes, sizeof(late));
+        assert_memory_equal(message.data, late, sizeof(late));
+        assert_ok(verso_channel_receive(reader, 0, &message));
+    }
+    assert_memory_equal(message.data, third, sizeof(third));
+    assert_true(was_received || !was_done);
+    assert_fails(verso_channel_receive(reader, 0, &message), -EAGAIN);
+    verso_channel_reader_close(reader);
+    reader = NULL;
+    count(was_received);
+}
+
+static void kill_readers(void (*act)(void *arg), const char *name)
+{
+    const struct support_steps steps = { send_three, open_and_receive, NULL, act, judge_reader, NULL };
+
+    channel_make(VERSO_CHANNEL_SPSC, 4096, VERSO_CHANNEL_LASTING);
+    assert_ok(verso_channel_writer_open(channel, NULL, &writer));
+    run(&steps, name);
+}
+
+static void test_receive(void **state)
+{
+    (void)state;
+    kill_readers(release_and_receive, "release and receive");
+}
+
+static void test_read(void **state)
+{
+    (void)state;
+    kill_readers(read_a_copy, "read");
+}
+
+static const struct CMUnitTest test_list[] = {
+    channel_test(test_send_alone),
+    channel_test(test_reserve_alone),
+    channel_test(test_send_among_others),
+    channel_test(test_reserve_among_others),
+    channel_test(test_abandon_among_others),
+    channel_test(test_a_sleeping_reader),
+    channel_test(test_receive),
+    channel_test(test_read),
+};
+
+int main(void)
+{
+    return run_test_list(test_list);
+}
