@@ -3,8 +3,8 @@
  * bench_channel - messages from process to process: how long there and back takes, and how many go through.
  *
  * There and back (ping-pong): one process sends, the other sends back, each trip is timed; what counts are percentiles,
- * since a mean says nothing about who waits. One way: one process, or several, sends as fast as it goes, the other reads
- * every message. Payloads are written and read on both sides, and their sum is the answer that is checked.
+ * since a mean says nothing about who waits. One way: one process, or several, sends as fast as it goes, the other
+ * reads every message. Payloads are written and read on both sides, and their sum is the answer that is checked.
  *
  * Both are done asking again and again (each side on a processor of its own), and sleeping: on one processor, where it
  * costs two switches, and on two, where it costs waking the other one, which on a virtual machine is the hypervisor's

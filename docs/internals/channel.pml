@@ -2,10 +2,10 @@
 /*
  * channel.pml - the ring of channel.md, small enough to look at every order of its steps, with a death before each.
  *
- * Two writers send two messages each, or the second but one, of two or three units, through a ring of six, to two readers. Up to KILLS of the
- * four die, each before any step. A step is one store that others can see, with what was read for it under a lock or in
- * places that only the stepper writes. Content is a number that no header has, so who ever takes one for the other fails
- * an assertion.
+ * Two writers send two messages each, or the second but one, of two or three units, through a ring of six, to two
+ * readers. Up to KILLS of the four die, each before any step. A step is one store that others can see, with what was
+ * read for it under a lock or in places that only the stepper writes. Content is a number that no header has, so who
+ * ever takes one for the other fails an assertion.
  *
  *   MPMC        both locks; readers take and release. Writer 0 copies, writer 1 reserves, the second time too much
  *   MPSC        the claim's lock; one reader, whose place the other takes over

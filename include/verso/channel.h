@@ -38,8 +38,8 @@
  *     may have been worked on twice.
  *   - In a BROADCAST that drops the oldest, a message may be overwritten while you look at it in place: what you made
  *     of it counts only when release has answered 0. verso_channel_read() copies, and never gives such a message.
- *   - A peer can write to all of the ring. It can stop its channel, and change a message that you look at in place: copy
- *     first what you check, when you don't trust who writes. It can't make these calls touch other memory.
+ *   - A peer can write to all of the ring. It can stop its channel, and change a message that you look at in place:
+ *     copy first what you check, when you don't trust who writes. It can't make these calls touch other memory.
  *   - fork(): writers and readers stay the parent's; in the child each call with one answers VERSO_E_RANGE, and the
  *     channel itself can be used to open others.
  *
@@ -61,7 +61,7 @@ struct verso_channel;
 struct verso_channel_writer;
 struct verso_channel_reader;
 
-/* ---- A channel ---------------------------------------------------------------------------------------------------- */
+/* ---- A channel --------------------------------------------------------------------------------------------------- */
 
 enum verso_channel_kind {
     VERSO_CHANNEL_KIND_ANY = 0, /* attaching: whichever it is; creation: SPSC */
@@ -122,9 +122,9 @@ struct verso_channel_options {
  *
  * Owns:    you own *out_channel until verso_channel_close(); untouched on failure.
  * Errors:  those of verso_share_create() and verso_share_attach(), VERSO_E_KIND among them for a share that is no
- *          channel, or one of another kind; VERSO_E_OPTIONS (a kind with more writers or readers than it may have; flags
- *          that contradict it); VERSO_E_OVERFLOW (more than can be addressed twice); VERSO_E_CORRUPT (what stands at its
- *          beginning is not what creation writes).
+ *          channel, or one of another kind; VERSO_E_OPTIONS (a kind with more writers or readers than it may have;
+ *          flags that contradict it); VERSO_E_OVERFLOW (more than can be addressed twice); VERSO_E_CORRUPT (what stands
+ *          at its beginning is not what creation writes).
  * Threads: any.
  * Source:  mmap(2); membarrier(2) MEMBARRIER_CMD_GLOBAL_EXPEDITED.
  */
@@ -165,7 +165,7 @@ VERSO_API struct verso_share *verso_channel_share(const struct verso_channel *ch
 VERSO_API void verso_channel_close(struct verso_channel *channel);
 VERSO_API int verso_channel_remove(const char *name);
 
-/* ---- Writers and readers ------------------------------------------------------------------------------------------ */
+/* ---- Writers and readers ----------------------------------------------------------------------------------------- */
 
 /* Where in the stream a reader begins. */
 enum verso_channel_from {
@@ -180,8 +180,9 @@ enum verso_channel_from {
 /* Start from VERSO_CHANNEL_END_INIT; 0 always means the default. */
 struct verso_channel_end {
     size_t struct_bytes;
-    /* How long waiting looks before it sleeps. 0: some 2 us where another processor can meanwhile do what is waited for,
-     * not at all where there is but one; VERSO_CHANNEL_NEVER_SLEEP: as long as it takes, at the price of a processor. */
+    /* How long waiting looks before it sleeps. 0: some 2 us where another processor can meanwhile do what is waited
+     * for, not at all where there is but one; VERSO_CHANNEL_NEVER_SLEEP: as long as it takes, at the price of a
+     * processor. */
     uint64_t look_ns;
     enum verso_channel_from from; /* readers */
     uint64_t history;
@@ -221,7 +222,7 @@ VERSO_API void verso_channel_reader_close(struct verso_channel_reader *reader);
 /** verso_channel_message_bytes_most() - the longest message there may be: the ring's size less 16, of a BROADCAST 32 */
 VERSO_API uint64_t verso_channel_message_bytes_most(const struct verso_channel *channel);
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 /* Not an error: FULL_DROP_NEWEST, and the ring was full; the message is counted as dropped. */
 #define VERSO_CHANNEL_DROPPED 1
@@ -282,7 +283,7 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_reserve(struct verso_channel_writer
 VERSO_API VERSO_MUST_CHECK int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes);
 VERSO_API void verso_channel_abandon(struct verso_channel_writer *writer);
 
-/* ---- Receiving ---------------------------------------------------------------------------------------------------- */
+/* ---- Receiving --------------------------------------------------------------------------------------------------- */
 
 struct verso_channel_message {
     const void *data; /* in the ring, aligned to 8 bytes; yours until you release it */
@@ -301,9 +302,9 @@ struct verso_channel_message {
  * A receive releases what the reader held before.
  *
  * Errors:  receive: -EAGAIN, -ETIMEDOUT (none); -EPIPE (none, and the last writer has left: there will be none);
- *          VERSO_E_PEER_DIED (none, and since this reader was last told, a writer has died; told once for each time that
- *          happens, after all that had been sent was received; receiving may go on); VERSO_E_CORRUPT; VERSO_E_RANGE (in
- *          a child of fork()); -errno of futex or membarrier, where seccomp forbids them.
+ *          VERSO_E_PEER_DIED (none, and since this reader was last told, a writer has died; told once for each time
+ *          that happens, after all that had been sent was received; receiving may go on); VERSO_E_CORRUPT;
+ *          VERSO_E_RANGE (in a child of fork()); -errno of futex or membarrier, where seccomp forbids them.
  *          release: VERSO_E_OVERRUN (BROADCAST with FULL_DROP_OLDEST: it was overwritten while you had it; forget what
  *          you read; it counts as lost); VERSO_E_RANGE (nothing is held).
  * Threads: one at a time for each reader.
@@ -338,7 +339,7 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_read(struct verso_channel_reader *r
                                                   size_t room_bytes, int timeout_ms,
                                                   struct verso_channel_message *out_message);
 
-/* ---- poll(2), epoll(7) -------------------------------------------------------------------------------------------- */
+/* ---- poll(2), epoll(7) ------------------------------------------------------------------------------------------- */
 
 /**
  * verso_channel_descriptor()        - a descriptor that can be read from when there is, or may be, something to receive
@@ -357,8 +358,8 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_read(struct verso_channel_reader *r
  * descriptor is then an epoll of its own: don't read it, arm takes back what made it readable.
  *
  * Owns:    the reader, or the writer; closed with it. Don't read, write or close it.
- * Errors:  descriptor: VERSO_E_UNSUPPORTED; -EMFILE, -ENOMEM. arm: 0 or 1; as verso_channel_receive() with @timeout_ms 0
- *          but -EAGAIN: VERSO_E_PEER_DIED and -EPIPE are told here, too.
+ * Errors:  descriptor: VERSO_E_UNSUPPORTED; -EMFILE, -ENOMEM. arm: 0 or 1; as verso_channel_receive() with @timeout_ms
+ *          0 but -EAGAIN: VERSO_E_PEER_DIED and -EPIPE are told here, too.
  * Threads: one at a time for each reader, or writer.
  * Source:  eventfd(2), unix(7), pidfd_open(2).
  */
@@ -367,7 +368,7 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_arm(struct verso_channel_reader *re
 VERSO_API VERSO_MUST_CHECK int verso_channel_writer_descriptor(struct verso_channel_writer *writer, int *out_fd);
 VERSO_API VERSO_MUST_CHECK int verso_channel_writer_arm(struct verso_channel_writer *writer);
 
-/* ---- Request and response ----------------------------------------------------------------------------------------- */
+/* ---- Request and response ---------------------------------------------------------------------------------------- */
 
 /*
  * A channel made with clients_most has, beside its ring, one for answers to each client. A client asks through the
@@ -420,8 +421,8 @@ VERSO_API int verso_channel_client_release(struct verso_channel_client *client);
  * verso_channel_request_of() - what a received message asks, and who
  * verso_channel_answer()     - answer it: copies @bytes into the client's ring
  *
- * Errors:  request_of: VERSO_E_CORRUPT (it is no request). answer: as verso_channel_send(); -EPIPE (the client has gone:
- *          the answer is dropped).
+ * Errors:  request_of: VERSO_E_CORRUPT (it is no request). answer: as verso_channel_send(); -EPIPE (the client has
+ *          gone: the answer is dropped).
  * Threads: one at a time for each reader.
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_request_of(const struct verso_channel_message *message,
@@ -430,9 +431,10 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_answer(struct verso_channel_reader 
                                                     const struct verso_channel_request *request, const void *data,
                                                     size_t bytes, int timeout_ms);
 
-/* ---- Seeing ------------------------------------------------------------------------------------------------------- */
+/* ---- Seeing ------------------------------------------------------------------------------------------------------ */
 
-/* Initialise struct_bytes by VERSO_CHANNEL_INFO_INIT. Counts are since the channel was made, by all who ever were in it. */
+/* Initialise struct_bytes by VERSO_CHANNEL_INFO_INIT. Counts are since the channel was made, by all who ever were in
+ * it. */
 struct verso_channel_info {
     size_t struct_bytes;
     enum verso_channel_kind kind;

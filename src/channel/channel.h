@@ -3,11 +3,11 @@
  * channel.h (inner) - a ring of messages in shared memory; docs/internals/channel.md has each byte and each step.
  *
  *     content    |plan |lane 0: bells, counters, places|lane 1 ...|ring 0        |ring 1 ...
- *     here                                                        |ring 0        |ring 0 again|      a mapping of its own
+ *     a mapping of its own                                        |ring 0        |ring 0 again|
  *
  * Headers of records are the truth, counters are hints that may lag: whoever may die between two steps is anybody, and
- * whoever comes next walks on over the headers that are there. What others can write is loaded once, checked, then used;
- * own positions are kept in private memory, and the shared ones only published.
+ * whoever comes next walks on over the headers that are there. What others can write is loaded once, checked, then
+ * used; own positions are kept in private memory, and the shared ones only published.
  */
 #ifndef VERSO_SRC_CHANNEL_H
 #define VERSO_SRC_CHANNEL_H
@@ -247,7 +247,14 @@ int verso__channel_see_writers(struct verso__channel_side *side, bool is_thoroug
 int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
                                struct verso__channel_others *out_others);
 
-/* The claim's lock, and the taking's. Nothing needs repair after a dead owner: headers are the truth. */
+/*
+ * The claim's lock, and the taking's. Nothing needs repair after a dead owner: headers are the truth. The living hold
+ * one for moments; who keeps it, or writes a name into it, stops the channel, and nobody who has a time limit.
+ *
+ * lock_for: as @timeout_ms says, but a moment at least: -EAGAIN, -ETIMEDOUT. lock: -EBUSY after two seconds. Both:
+ * VERSO_E_CORRUPT when it has the name of the calling thread; what taking a seat answers. The record is filled.
+ */
+int verso__channel_lock_for(struct verso_mutex *mutex, int timeout_ms);
 int verso__channel_lock(struct verso_mutex *mutex);
 void verso__channel_unlock(struct verso_mutex *mutex);
 

@@ -2,9 +2,9 @@
 /*
  * places - who may send and receive here, and what is to be done when one of them has died.
  *
- * A place names a member, and the member's lock tells whether it lives. Places of writers change under the claim's lock,
- * those of readers under the taking's. Owner is stored last when a place is taken and when it is freed: who dies on the
- * way leaves it as it was, and the next one does all of it again.
+ * A place names a member, and the member's lock tells whether it lives. Places of writers change under the claim's
+ * lock, those of readers under the taking's. Owner is stored last when a place is taken and when it is freed: who dies
+ * on the way leaves it as it was, and the next one does all of it again.
  */
 #include "channel/channel.h"
 
@@ -40,13 +40,28 @@ bool verso__channel_is_dead(const struct verso_channel *channel, uint64_t owner)
 
 /* ---- Locks ---- */
 
-int verso__channel_lock(struct verso_mutex *mutex)
+#define MOMENT_MS 100 /* a holder that is not running, on a busy machine */
+#define KEPT_MS 2000
+
+static int lock(struct verso_mutex *mutex, int timeout_ms, int too_late)
 {
-    int r = verso_mutex_lock(mutex, -1);
+    int r = verso_mutex_lock(mutex, timeout_ms);
 
     if (r == VERSO_E_OWNER_DIED)
         r = verso_mutex_consistent(mutex);
-    return r;
+    if (r == -ETIMEDOUT)
+        return verso__fail_hint(too_late, "lock", NULL, "another one keeps the lock of the channel: it is stopped?");
+    return r == -EDEADLK ? verso__fail(VERSO_E_CORRUPT, "lock", NULL) : r;
+}
+
+int verso__channel_lock_for(struct verso_mutex *mutex, int timeout_ms)
+{
+    return timeout_ms == 0 ? lock(mutex, MOMENT_MS, -EAGAIN) : lock(mutex, timeout_ms, -ETIMEDOUT);
+}
+
+int verso__channel_lock(struct verso_mutex *mutex)
+{
+    return lock(mutex, KEPT_MS, -EBUSY);
 }
 
 void verso__channel_unlock(struct verso_mutex *mutex)
@@ -60,6 +75,8 @@ int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, u
 {
     uint64_t walked = 0, span, header;
 
+    if (tail & 7)
+        return VERSO_E_CORRUPT;
     for (;;) {
         header = atomic_load_explicit(verso__channel_at(side, tail + walked), memory_order_acquire);
         if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
@@ -88,6 +105,8 @@ static int bury_reservations(struct verso__channel_side *side, uint32_t place)
 {
     uint64_t position = atomic_load(&side->lane->readers[0].position), walked = 0, span, header;
 
+    if (position & 7)
+        return VERSO_E_CORRUPT;
     for (;;) {
         header = atomic_load_explicit(verso__channel_at(side, position + walked), memory_order_acquire);
         if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
@@ -136,7 +155,7 @@ static void bury_reader(struct verso__channel_side *side, uint32_t place)
     struct verso__channel_reader_place *own = &side->lane->readers[place];
     uint64_t position = atomic_load(&own->position), passed = atomic_load(&own->passed);
 
-    if (passed - position <= side->mask && passed > position) {
+    if (passed - position <= side->mask && passed > position && (position & 7) == 0) {
         atomic_fetch_add_explicit(&side->lane->lost_held, count_messages(side, position, passed - position),
                                   memory_order_relaxed);
         atomic_store(&own->position, passed);
@@ -214,7 +233,11 @@ static int see(struct verso__channel_side *side, bool is_thorough, struct verso_
     r = look_at(&look);
     if (r < 0 || !look.found_dead)
         return r;
-    r = verso__channel_lock(mutex);
+    r = verso__channel_lock_for(mutex, 0);
+    if (r == -EAGAIN) {
+        out_others->is_unsure = true; /* they are buried another time */
+        return 0;
+    }
     if (r < 0)
         return r;
     *out_others = (struct verso__channel_others){ 0 };
@@ -400,6 +423,7 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
 void verso_channel_writer_close(struct verso_channel_writer *writer)
 {
     struct verso_channel_writer **link;
+    int r;
 
     if (!writer)
         return;
@@ -410,10 +434,10 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
     (void)pthread_mutex_unlock(&writer->side.channel->mutex);
     if (verso__channel_is_here(&writer->side)) {
         verso_channel_abandon(writer);
-        if (verso__channel_lock(&writer->side.lane->claim) == 0) {
-            atomic_store(&writer->own->owner, 0);
+        r = verso__channel_lock(&writer->side.lane->claim);
+        atomic_store(&writer->own->owner, 0); /* also without the lock, which somebody keeps: it is one store */
+        if (r == 0)
             verso__channel_unlock(&writer->side.lane->claim);
-        }
         atomic_thread_fence(memory_order_seq_cst);
         verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
     }
@@ -423,6 +447,7 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
 void verso_channel_reader_close(struct verso_channel_reader *reader)
 {
     struct verso_channel_reader **link;
+    int r;
 
     if (!reader)
         return;
@@ -434,10 +459,10 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
     if (verso__channel_is_here(&reader->side)) {
         if (reader->held_bytes)
             (void)verso_channel_release(reader);
-        if (verso__channel_lock(&reader->side.lane->take) == 0) {
-            atomic_store(&reader->own->owner, 0);
+        r = verso__channel_lock(&reader->side.lane->take);
+        atomic_store(&reader->own->owner, 0); /* also without the lock: as a writer's */
+        if (r == 0)
             verso__channel_unlock(&reader->side.lane->take);
-        }
         atomic_thread_fence(memory_order_seq_cst);
         verso__channel_ring(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
     }

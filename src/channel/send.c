@@ -86,28 +86,50 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
 
 /* ---- A record's beginning: room for it, and among others the lock ---- */
 
+/* Under the lock: where the record begins, and whether there is room for it. As look_for_room(). */
+static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
+{
+    uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
+    int r = verso__channel_walk(&writer->side, tail, &writer->tail);
+
+    if (r < 0)
+        return r;
+    if (writer->tail - writer->head <= writer->side.mask && has_room(writer, writer->tail, span))
+        return 0;
+    return look_for_room(writer, writer->tail, span);
+}
+
+/* What is left of a time limit that is over at @deadline_ns; at least 1. */
+static int left_of(uint64_t deadline_ns)
+{
+    uint64_t now = verso__os_clock_ns();
+
+    return now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 1;
+}
+
 static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
 {
-    struct verso__channel_lane *lane = writer->side.lane;
+    struct verso_mutex *mutex = &writer->side.lane->claim;
+    uint64_t deadline_ns = 0;
     int r;
 
     for (;;) {
-        r = verso__channel_lock(&lane->claim);
+        r = verso__channel_lock_for(mutex, timeout_ms);
         if (r < 0)
             return r; /* the record is filled */
-        r = verso__channel_walk(&writer->side, atomic_load_explicit(&lane->tail, memory_order_relaxed), &writer->tail);
-        if (r == 0 && writer->tail - writer->head > writer->side.mask)
-            r = look_for_room(writer, writer->tail, span);
-        if (r == 0 && !has_room(writer, writer->tail, span))
-            r = look_for_room(writer, writer->tail, span);
+        r = look_at_tail(writer, span);
         if (r == 0)
             return 0;
-        verso__channel_unlock(&lane->claim);
+        verso__channel_unlock(mutex);
         if (r != -EAGAIN)
             return verso__fail(r, "claim", NULL);
+        if (timeout_ms > 0 && deadline_ns == 0)
+            deadline_ns = verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
         r = wait_for_room(writer, writer->tail, span, timeout_ms);
         if (r != 0)
             return r;
+        if (timeout_ms > 0)
+            timeout_ms = left_of(deadline_ns); /* others may be faster, again and again */
     }
 }
 
