@@ -141,19 +141,44 @@ static inline size_t verso__channel_length(uint64_t header)
     return (size_t)(header >> 32);
 }
 
-/* What a record takes. */
-static inline uint64_t verso__channel_span(size_t length_bytes)
-{
-    return ((uint64_t)length_bytes + VERSO__CHANNEL_HEADER_BYTES + 7) & ~UINT64_C(7);
-}
+/* ---- The ways to receive: who moves what, and under which lock ---- */
+
+struct verso__channel_side;
+
+struct verso__channel_way {
+    /* The public calls; arguments were checked, and that this is not a child of fork(). Release: something is held.
+     * Those of the direct way are NULL: they are the public calls' own bodies. */
+    int (*receive)(struct verso_channel_reader *reader, int timeout_ms, struct verso_channel_message *out_messages,
+                   size_t room, size_t *out_count);
+    int (*read)(struct verso_channel_reader *reader, void *out_data, size_t room_bytes, int timeout_ms,
+                struct verso_channel_message *out_message);
+    int (*release)(struct verso_channel_reader *reader);
+
+    /* Whether there is something to receive: 0, -EAGAIN, VERSO_E_CORRUPT. Another reader may be faster. */
+    int (*look)(struct verso_channel_reader *reader);
+    /* The lock under which places of readers are taken, given up, and taken over. */
+    struct verso_mutex *(*readers_lock)(struct verso__channel_lane *lane);
+    /* Under that lock, before the place counts as taken: where it begins. */
+    int (*settle)(struct verso_channel_reader *reader, const struct verso_channel_end *end);
+    /* Under that lock, before the place is free: what a dead reader had. */
+    int (*bury)(struct verso__channel_side *side, uint32_t place);
+
+    /* All before it is free, as far as that is published. Any value: whoever asks checks. */
+    uint64_t (*head)(const struct verso__channel_side *side);
+    /* Moves that head, where a writer may do so itself: one without room for @span, under the claim's lock if it is not
+     * alone. NULL: only readers do. */
+    int (*make_room)(struct verso_channel_writer *writer, uint64_t tail, uint64_t span);
+};
+extern const struct verso__channel_way verso__channel_direct; /* receive.c */
 
 /* ---- A channel, as this process has it ---- */
 
 struct verso_channel {
     struct verso_share *share;
     struct verso__channel_plan plan; /* as it was checked; never read again from memory */
-    struct verso__channel_lane *lane;
-    unsigned char *ring; /* capacity_bytes, then the same again */
+    const struct verso__channel_way *way;
+    struct verso__channel_lane *lane; /* the first; writers and readers have one of their own to go by */
+    unsigned char *ring;              /* capacity_bytes, then the same again */
     void *span;
     size_t span_bytes;
     uint64_t bytes_most;
@@ -166,10 +191,15 @@ struct verso_channel {
 /* What writers and readers have in common: a lane, a place in it, and how to wait there. */
 struct verso__channel_side {
     struct verso_channel *channel;
+    const struct verso__channel_way *way;
     struct verso__channel_lane *lane;
     unsigned char *ring;
     uint64_t mask;
     uint64_t bytes_most;
+    uint32_t header_bytes;
+    uint32_t full; /* enum verso_channel_full */
+    uint32_t writers_most;
+    uint32_t readers_most;
     uint32_t place;
     unsigned forks;       /* verso__os_forks() where it was opened */
     uint64_t look_ns;     /* how long to look before sleeping */
@@ -213,12 +243,26 @@ static inline uint64_t verso__channel_capacity(const struct verso__channel_side 
     return side->mask + 1;
 }
 
+/* What a message takes. */
+static inline uint64_t verso__channel_span(const struct verso__channel_side *side, size_t length_bytes)
+{
+    return ((uint64_t)length_bytes + side->header_bytes + 7) & ~UINT64_C(7);
+}
+
+/* What is skipped has no more than a header's 8 bytes before it, whatever it was. */
+static inline uint64_t verso__channel_void(uint32_t place, uint64_t span)
+{
+    return verso__channel_header(VERSO__CHANNEL_VOID, place, (size_t)span - VERSO__CHANNEL_HEADER_BYTES);
+}
+
 /* A record that could be one: its span, or 0. */
 static inline uint64_t verso__channel_span_of(const struct verso__channel_side *side, uint64_t header)
 {
-    size_t length = verso__channel_length(header);
+    bool is_void = verso__channel_state(header) == VERSO__CHANNEL_VOID;
+    uint64_t front = is_void ? VERSO__CHANNEL_HEADER_BYTES : side->header_bytes;
+    uint64_t span = (verso__channel_length(header) + front + 7) & ~UINT64_C(7);
 
-    return length <= side->bytes_most ? verso__channel_span(length) : 0;
+    return span <= side->mask + 1 - VERSO__CHANNEL_HEADER_BYTES ? span : 0;
 }
 
 /* A counter that only its owner writes. */
@@ -228,6 +272,9 @@ static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value
 }
 
 /* ---- places.c: who is there, and what the dead leave ---- */
+
+/* A side at the channel's own lane: its way, its ring, its limits; nobody's yet. */
+void verso__channel_stand(const struct verso_channel *channel, struct verso__channel_side *out_side);
 
 /* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
 int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
@@ -312,6 +359,9 @@ static inline void verso__channel_ring(struct verso__channel_bell *bell, unsigne
 
 void verso__channel_writer_free(struct verso_channel_writer *writer);
 void verso__channel_reader_free(struct verso_channel_reader *reader);
+
+/* Whether there is room: 0, -EAGAIN, VERSO_E_CORRUPT. Another writer may be faster. */
+int verso__channel_look_for_room(struct verso_channel_writer *writer, uint64_t span);
 
 /* A call with an end: 0, or VERSO_E_RANGE in a child of fork(); fills the record. */
 static inline bool verso__channel_is_here(const struct verso__channel_side *side)

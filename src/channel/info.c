@@ -45,6 +45,7 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
 {
     struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
     const struct verso__channel_lane *lane;
+    struct verso__channel_side side;
     size_t struct_bytes;
 
     if (!channel || !out_info)
@@ -58,7 +59,8 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.flags = channel->plan.flags;
     info.capacity_bytes = channel->plan.capacity_bytes;
     info.message_bytes_most = channel->bytes_most;
-    info.used_bytes = verso__min_u64(load(&lane->tail) - load(&lane->readers[0].position), info.capacity_bytes);
+    verso__channel_stand(channel, &side);
+    info.used_bytes = verso__min_u64(load(&lane->tail) - side.way->head(&side), info.capacity_bytes);
     add_writers(channel, &info);
     add_readers(channel, &info);
     info.lost += load(&lane->lost_held);

@@ -82,12 +82,17 @@ static unsigned most_of(unsigned given, bool may_have_many)
     return may_have_many ? MOST_DEFAULT : 1;
 }
 
-/* The kinds and policies that this version carries. */
+/* How such a channel is received from; NULL: this version of the library does not know. */
+static const struct verso__channel_way *way_of(const struct verso__channel_plan *plan)
+{
+    bool is_one = plan->kind == VERSO_CHANNEL_SPSC || plan->kind == VERSO_CHANNEL_MPSC;
+
+    return is_one && plan->full <= VERSO_CHANNEL_FULL_DROP_NEWEST ? &verso__channel_direct : NULL;
+}
+
 static bool is_possible(const struct verso__channel_plan *plan)
 {
-    return (plan->kind == VERSO_CHANNEL_SPSC || plan->kind == VERSO_CHANNEL_MPSC) &&
-           plan->full <= VERSO_CHANNEL_FULL_DROP_NEWEST && !(plan->flags & VERSO_CHANNEL_REDELIVER) &&
-           plan->clients_most == 0;
+    return way_of(plan) && !(plan->flags & VERSO_CHANNEL_REDELIVER) && plan->clients_most == 0;
 }
 
 static int plan_make(const struct verso_channel_options *options, struct verso__channel_plan *out_plan,
@@ -186,6 +191,7 @@ static int plan_read(struct verso_channel *channel, const struct verso_channel_o
     *out_hint = "the channel is of another kind than was asked for";
     if (options->kind != VERSO_CHANNEL_KIND_ANY && options->kind != channel->plan.kind)
         return VERSO_E_KIND;
+    channel->way = way_of(&channel->plan);
     channel->lane = (struct verso__channel_lane *)(void *)(content + channel->plan.lanes_offset);
     channel->bytes_most = channel->plan.capacity_bytes - 2 * VERSO__CHANNEL_HEADER_BYTES;
     return 0;

@@ -3,8 +3,8 @@
  * places - who may send and receive here, and what is to be done when one of them has died.
  *
  * A place names a member, and the member's lock tells whether it lives. Places of writers change under the claim's
- * lock, those of readers under the taking's. Owner is stored last when a place is taken and when it is freed: who dies
- * on the way leaves it as it was, and the next one does all of it again.
+ * lock, those of readers under the one that their way names. Owner is stored last when a place is taken and when it is
+ * freed: who dies on the way leaves it as it was, and the next one does all of it again.
  */
 #include "channel/channel.h"
 
@@ -22,7 +22,7 @@ int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint6
 {
     const struct verso__share_seat *seat;
     uint32_t number, generation;
-    int r = verso__share_seat_of(channel->lane, &seat);
+    int r = verso__share_seat_of(channel->lane, &seat); /* all lanes lie in one share */
 
     if (r < 0)
         return r;
@@ -96,14 +96,14 @@ void verso__channel_give_up(struct verso__channel_side *side, uint64_t position,
 
     if (atomic_compare_exchange_strong(
             verso__channel_at(side, position), &expected,
-            verso__channel_header(VERSO__CHANNEL_VOID, verso__channel_place(header), verso__channel_length(header))))
+            verso__channel_void(verso__channel_place(header), verso__channel_span_of(side, header))))
         atomic_fetch_add_explicit(&side->lane->given_up, 1, memory_order_relaxed);
 }
 
-/* Under the claim's lock: no reservation of @place is left between the reader's position and the tail. */
+/* Under the claim's lock: no reservation of @place is left between the head and the tail. */
 static int bury_reservations(struct verso__channel_side *side, uint32_t place)
 {
-    uint64_t position = atomic_load(&side->lane->readers[0].position), walked = 0, span, header;
+    uint64_t position = side->way->head(side), walked = 0, span, header;
 
     if (position & 7)
         return VERSO_E_CORRUPT;
@@ -133,35 +133,16 @@ static int bury_writer(struct verso__channel_side *side, uint32_t place)
     return 0;
 }
 
-/* How many messages lie in [position, position + bytes), which a reader that died held. */
-static uint64_t count_messages(const struct verso__channel_side *side, uint64_t position, uint64_t bytes)
+/* Under the readers' lock. */
+static int bury_reader(struct verso__channel_side *side, uint32_t place)
 {
-    uint64_t count = 0, span;
+    int r = side->way->bury(side, place);
 
-    for (uint64_t walked = 0; walked < bytes; walked += span) {
-        uint64_t header = atomic_load_explicit(verso__channel_at(side, position + walked), memory_order_acquire);
-
-        count += verso__channel_state(header) == VERSO__CHANNEL_COMMITTED;
-        span = verso__channel_span_of(side, header);
-        if (span == 0)
-            break;
-    }
-    return count;
-}
-
-/* Under the taking's lock: what it had received and not released counts as received. */
-static void bury_reader(struct verso__channel_side *side, uint32_t place)
-{
-    struct verso__channel_reader_place *own = &side->lane->readers[place];
-    uint64_t position = atomic_load(&own->position), passed = atomic_load(&own->passed);
-
-    if (passed - position <= side->mask && passed > position && (position & 7) == 0) {
-        atomic_fetch_add_explicit(&side->lane->lost_held, count_messages(side, position, passed - position),
-                                  memory_order_relaxed);
-        atomic_store(&own->position, passed);
-    }
+    if (r < 0)
+        return r;
     atomic_fetch_add(&side->lane->dead_readers, 1);
-    atomic_store(&own->owner, 0);
+    atomic_store(&side->lane->readers[place].owner, 0);
+    return 0;
 }
 
 /* ---- Looking ---- */
@@ -196,7 +177,7 @@ static bool is_over(struct look *look, uint64_t owner, uint64_t seat)
 
 static int look_at_writers(struct look *look)
 {
-    for (uint32_t i = 0; i < look->side->channel->plan.writers_most; i++) {
+    for (uint32_t i = 0; i < look->side->writers_most; i++) {
         struct verso__channel_writer_place *place = &look->side->lane->writers[i];
         uint64_t owner = atomic_load(&place->owner);
 
@@ -212,12 +193,16 @@ static int look_at_writers(struct look *look)
 
 static int look_at_readers(struct look *look)
 {
-    for (uint32_t i = 0; i < look->side->channel->plan.readers_most; i++) {
+    for (uint32_t i = 0; i < look->side->readers_most; i++) {
         struct verso__channel_reader_place *place = &look->side->lane->readers[i];
         uint64_t owner = atomic_load(&place->owner);
 
-        if (owner != 0 && is_over(look, owner, atomic_load(&place->seat)))
-            bury_reader(look->side, i);
+        if (owner != 0 && is_over(look, owner, atomic_load(&place->seat))) {
+            int r = bury_reader(look->side, i);
+
+            if (r < 0)
+                return r;
+        }
     }
     return 0;
 }
@@ -256,7 +241,7 @@ int verso__channel_see_writers(struct verso__channel_side *side, bool is_thoroug
 int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
                                struct verso__channel_others *out_others)
 {
-    return see(side, is_thorough, &side->lane->take, look_at_readers, out_others);
+    return see(side, is_thorough, side->way->readers_lock(side->lane), look_at_readers, out_others);
 }
 
 /* ---- Taking a place, and leaving it ---- */
@@ -280,14 +265,26 @@ static int end_options(const struct verso_channel_end *given, struct verso_chann
     return 0;
 }
 
+void verso__channel_stand(const struct verso_channel *channel, struct verso__channel_side *out_side)
+{
+    *out_side = (struct verso__channel_side){
+        .way = channel->way,
+        .lane = channel->lane,
+        .ring = channel->ring,
+        .mask = channel->plan.capacity_bytes - 1,
+        .bytes_most = channel->bytes_most,
+        .header_bytes = channel->plan.header_bytes,
+        .full = channel->plan.full,
+        .writers_most = channel->plan.writers_most,
+        .readers_most = channel->plan.readers_most,
+    };
+}
+
 static void side_fill(struct verso__channel_side *side, struct verso_channel *channel,
                       const struct verso_channel_end *end)
 {
+    verso__channel_stand(channel, side);
     side->channel = channel;
-    side->lane = channel->lane;
-    side->ring = channel->ring;
-    side->mask = channel->plan.capacity_bytes - 1;
-    side->bytes_most = channel->bytes_most;
     side->forks = verso__os_forks();
     side->look_ns = end->look_ns;
 }
@@ -299,16 +296,16 @@ static int writer_settle(struct verso_channel_writer *writer, uint64_t owner, ui
     uint32_t place = 0;
     int r;
 
-    while (place < writer->side.channel->plan.writers_most && atomic_load(&lane->writers[place].owner) != 0)
+    while (place < writer->side.writers_most && atomic_load(&lane->writers[place].owner) != 0)
         place++;
-    if (place == writer->side.channel->plan.writers_most)
+    if (place == writer->side.writers_most)
         return -EUSERS;
     r = verso__channel_walk(&writer->side, atomic_load(&lane->tail), &writer->tail);
     if (r < 0)
         return r;
     writer->side.place = place;
     writer->own = &lane->writers[place];
-    writer->head = atomic_load_explicit(&lane->readers[0].position, memory_order_acquire);
+    writer->head = writer->side.way->head(&writer->side);
     writer->sent = atomic_load(&writer->own->sent);
     writer->sent_bytes = atomic_load(&writer->own->sent_bytes);
     writer->side.deaths_told = atomic_load(&lane->dead_readers);
@@ -338,15 +335,15 @@ int verso_channel_writer_open(struct verso_channel *channel, const struct verso_
     if (!writer)
         return verso__fail(-ENOMEM, "calloc", NULL);
     side_fill(&writer->side, channel, &end);
-    writer->is_alone = channel->plan.writers_most == 1;
+    writer->is_alone = writer->side.writers_most == 1;
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
         r = verso__channel_see_writers(&writer->side, true, &others);
     if (r == 0)
-        r = verso__channel_lock(&channel->lane->claim);
+        r = verso__channel_lock(&writer->side.lane->claim);
     if (r == 0) {
         r = writer_settle(writer, owner, seat);
-        verso__channel_unlock(&channel->lane->claim);
+        verso__channel_unlock(&writer->side.lane->claim);
     }
     if (r < 0) {
         free(writer);
@@ -360,20 +357,26 @@ int verso_channel_writer_open(struct verso_channel *channel, const struct verso_
     return 0;
 }
 
-static int reader_settle(struct verso_channel_reader *reader, uint64_t owner, uint64_t seat)
+/* Under the lock. The place of nobody, or -EUSERS. */
+static int reader_settle(struct verso_channel_reader *reader, const struct verso_channel_end *end, uint64_t owner,
+                         uint64_t seat)
 {
     struct verso__channel_lane *lane = reader->side.lane;
+    uint32_t place = 0;
+    int r;
 
-    if (atomic_load(&lane->readers[0].owner) != 0)
+    while (place < reader->side.readers_most && atomic_load(&lane->readers[place].owner) != 0)
+        place++;
+    if (place == reader->side.readers_most)
         return -EUSERS;
-    reader->own = &lane->readers[0];
-    reader->position = atomic_load(&reader->own->position);
+    reader->side.place = place;
+    reader->own = &lane->readers[place];
     reader->received = atomic_load(&reader->own->received);
     reader->received_bytes = atomic_load(&reader->own->received_bytes);
     reader->side.deaths_told = atomic_load(&lane->dead_writers);
-    if (reader->position & 7)
-        return VERSO_E_CORRUPT;
-    atomic_store(&reader->own->passed, reader->position);
+    r = reader->side.way->settle(reader, end);
+    if (r < 0)
+        return r;
     atomic_store(&reader->own->seat, seat);
     atomic_fetch_add(&lane->opened_readers, 1);
     atomic_store(&reader->own->owner, owner);
@@ -386,6 +389,7 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
     struct verso__channel_others others;
     struct verso_channel_reader *reader;
     struct verso_channel_end end;
+    struct verso_mutex *mutex;
     uint64_t owner, seat;
     int r;
 
@@ -398,14 +402,15 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
     if (!reader)
         return verso__fail(-ENOMEM, "calloc", NULL);
     side_fill(&reader->side, channel, &end);
+    mutex = channel->way->readers_lock(reader->side.lane);
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
         r = verso__channel_see_readers(&reader->side, true, &others);
     if (r == 0)
-        r = verso__channel_lock(&channel->lane->take);
+        r = verso__channel_lock(mutex);
     if (r == 0) {
-        r = reader_settle(reader, owner, seat);
-        verso__channel_unlock(&channel->lane->take);
+        r = reader_settle(reader, &end, owner, seat);
+        verso__channel_unlock(mutex);
     }
     if (r < 0) {
         free(reader);
@@ -447,6 +452,7 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
 void verso_channel_reader_close(struct verso_channel_reader *reader)
 {
     struct verso_channel_reader **link;
+    struct verso_mutex *mutex;
     int r;
 
     if (!reader)
@@ -459,10 +465,11 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
     if (verso__channel_is_here(&reader->side)) {
         if (reader->held_bytes)
             (void)verso_channel_release(reader);
-        r = verso__channel_lock(&reader->side.lane->take);
+        mutex = reader->side.way->readers_lock(reader->side.lane);
+        r = verso__channel_lock(mutex);
         atomic_store(&reader->own->owner, 0); /* also without the lock: as a writer's */
         if (r == 0)
-            verso__channel_unlock(&reader->side.lane->take);
+            verso__channel_unlock(mutex);
         atomic_thread_fence(memory_order_seq_cst);
         verso__channel_ring(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * receive - the one reader of a queue, which owns its position: D1 to D5 in channel.md.
+ * receive - the public calls, and the direct way: the one reader of a queue, which owns its position, D1 to D5 in
+ * channel.md.
  *
  * It looks at headers and at nothing else. What it has received ends at `passed`, what it has released at `position`:
  * a reader that comes after its death begins at the first, so nobody receives a message twice.
@@ -11,6 +12,11 @@
 
 #include <errno.h>
 #include <string.h>
+
+static inline bool is_direct(const struct verso_channel_reader *reader)
+{
+    return __builtin_expect(reader->side.way == &verso__channel_direct, 1);
+}
 
 static inline uint64_t load_header(const struct verso_channel_reader *reader, uint64_t position)
 {
@@ -84,7 +90,7 @@ static inline uint64_t show(const struct verso_channel_reader *reader, uint64_t 
         .bytes = length,
         .writer = verso__channel_place(header),
     };
-    return verso__channel_span(length);
+    return verso__channel_span(&reader->side, length);
 }
 
 static inline void release(struct verso_channel_reader *reader)
@@ -109,8 +115,6 @@ static inline void hold(struct verso_channel_reader *reader, uint64_t span, uint
 static inline int next(struct verso_channel_reader *reader, int timeout_ms, struct verso_channel_message *out_message,
                        uint64_t *out_span)
 {
-    if (__builtin_expect(!verso__channel_is_here(&reader->side), 0))
-        return verso__channel_fail_fork();
     if (reader->held_bytes)
         release(reader);
     *out_span = show(reader, reader->position, out_message);
@@ -124,6 +128,68 @@ static inline int next(struct verso_channel_reader *reader, int timeout_ms, stru
     return 0;
 }
 
+/* ---- The way: places, and the head ---- */
+
+static struct verso_mutex *readers_lock(struct verso__channel_lane *lane)
+{
+    return &lane->take;
+}
+
+static int settle(struct verso_channel_reader *reader, const struct verso_channel_end *end)
+{
+    (void)end;
+    reader->position = atomic_load(&reader->own->position);
+    if (reader->position & 7)
+        return VERSO_E_CORRUPT;
+    atomic_store(&reader->own->passed, reader->position);
+    return 0;
+}
+
+/* How many messages lie in [position, position + bytes), which a reader that died held. */
+static uint64_t count_messages(const struct verso__channel_side *side, uint64_t position, uint64_t bytes)
+{
+    uint64_t count = 0, span;
+
+    for (uint64_t walked = 0; walked < bytes; walked += span) {
+        uint64_t header = atomic_load_explicit(verso__channel_at(side, position + walked), memory_order_acquire);
+
+        count += verso__channel_state(header) == VERSO__CHANNEL_COMMITTED;
+        span = verso__channel_span_of(side, header);
+        if (span == 0)
+            break;
+    }
+    return count;
+}
+
+/* What it had received and not released counts as received. */
+static int bury(struct verso__channel_side *side, uint32_t place)
+{
+    struct verso__channel_reader_place *own = &side->lane->readers[place];
+    uint64_t position = atomic_load(&own->position), passed = atomic_load(&own->passed);
+
+    if (passed - position <= side->mask && passed > position && (position & 7) == 0) {
+        atomic_fetch_add_explicit(&side->lane->lost_held, count_messages(side, position, passed - position),
+                                  memory_order_relaxed);
+        atomic_store(&own->position, passed);
+    }
+    return 0;
+}
+
+static uint64_t head(const struct verso__channel_side *side)
+{
+    return atomic_load_explicit(&side->lane->readers[0].position, memory_order_acquire);
+}
+
+const struct verso__channel_way verso__channel_direct = {
+    .readers_lock = readers_lock,
+    .settle = settle,
+    .look = look,
+    .bury = bury,
+    .head = head,
+};
+
+/* ---- The public calls ---- */
+
 int verso_channel_receive(struct verso_channel_reader *reader, int timeout_ms,
                           struct verso_channel_message *out_message)
 {
@@ -131,8 +197,14 @@ int verso_channel_receive(struct verso_channel_reader *reader, int timeout_ms,
     uint64_t span;
     int r;
 
+    size_t count;
+
     if (!reader || !out_message)
         return verso__fail(-EINVAL, "arguments", NULL);
+    if (__builtin_expect(!verso__channel_is_here(&reader->side), 0))
+        return verso__channel_fail_fork();
+    if (!is_direct(reader))
+        return reader->side.way->receive(reader, timeout_ms, out_message, 1, &count);
     r = next(reader, timeout_ms, &message, &span);
     if (r < 0)
         return r;
@@ -151,6 +223,10 @@ int verso_channel_receive_many(struct verso_channel_reader *reader, int timeout_
 
     if (!reader || !out_messages || room == 0 || !out_count)
         return verso__fail(-EINVAL, "arguments", NULL);
+    if (!verso__channel_is_here(&reader->side))
+        return verso__channel_fail_fork();
+    if (!is_direct(reader))
+        return reader->side.way->receive(reader, timeout_ms, out_messages, room, out_count);
     r = next(reader, timeout_ms, &message, &span);
     if (r < 0)
         return r;
@@ -174,6 +250,8 @@ int verso_channel_release(struct verso_channel_reader *reader)
         return verso__channel_fail_fork();
     if (!reader->held_bytes)
         return verso__fail_hint(VERSO_E_RANGE, "release", NULL, "nothing is held");
+    if (!is_direct(reader))
+        return reader->side.way->release(reader);
     release(reader);
     return 0;
 }
@@ -187,6 +265,10 @@ int verso_channel_read(struct verso_channel_reader *reader, void *out_data, size
 
     if (!reader || (!out_data && room_bytes > 0))
         return verso__fail(-EINVAL, "arguments", NULL);
+    if (__builtin_expect(!verso__channel_is_here(&reader->side), 0))
+        return verso__channel_fail_fork();
+    if (!is_direct(reader))
+        return reader->side.way->read(reader, out_data, room_bytes, timeout_ms, out_message);
     r = next(reader, timeout_ms, &message, &span);
     if (r < 0)
         return r;

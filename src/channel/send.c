@@ -22,15 +22,26 @@ static inline bool has_room(const struct verso_channel_writer *writer, uint64_t 
     return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - writer->head);
 }
 
-/* Looks at the reader. 0, -EAGAIN, VERSO_E_CORRUPT. */
-static int look_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+/* 0, -EAGAIN, VERSO_E_CORRUPT. */
+static int look_at_head(struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
 {
-    uint64_t head = atomic_load_explicit(&writer->side.lane->readers[0].position, memory_order_acquire);
+    uint64_t head = writer->side.way->head(&writer->side);
 
     if (head & 7 || head - writer->head > tail - writer->head)
         return VERSO_E_CORRUPT;
     writer->head = head;
     return has_room(writer, tail, span) ? 0 : -EAGAIN;
+}
+
+/* Under the claim's lock, if not alone. */
+static int look_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+{
+    int r = look_at_head(writer, tail, span);
+
+    if (r != -EAGAIN || !writer->side.way->make_room)
+        return r;
+    r = writer->side.way->make_room(writer, tail, span);
+    return r < 0 ? r : look_at_head(writer, tail, span);
 }
 
 static int look_alone(void *end, uint64_t span)
@@ -45,20 +56,25 @@ static int look_among_others(void *end, uint64_t span)
 {
     struct verso_channel_writer *writer = end;
     uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_acquire);
-    uint64_t head = atomic_load_explicit(&writer->side.lane->readers[0].position, memory_order_acquire);
+    uint64_t head = writer->side.way->head(&writer->side);
 
     if (tail - head > writer->side.mask) /* the tail lags behind the reader: after a death */
         return 0;
     return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - head) ? 0 : -EAGAIN;
 }
 
-/* An eighth of the ring, or what is needed, in terms of the reader's position. */
+/* An eighth of the ring, or what is needed, in terms of the head. */
 static uint64_t wanted_of(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
 {
     uint64_t capacity = verso__channel_capacity(&writer->side);
     uint64_t room = verso__max_u64(capacity / 8, span + VERSO__CHANNEL_HEADER_BYTES);
 
     return tail + room - capacity;
+}
+
+int verso__channel_look_for_room(struct verso_channel_writer *writer, uint64_t span)
+{
+    return writer->is_alone ? look_alone(writer, span) : look_among_others(writer, span);
 }
 
 static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span, int timeout_ms)
@@ -71,7 +87,7 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
                                         .end = writer,
                                         .arg = span,
                                         .wanted = writer->is_alone ? wanted_of(writer, tail, span) : 0 };
-    uint32_t full = writer->side.channel->plan.full;
+    uint32_t full = writer->side.full;
     int r;
 
     if (full == VERSO_CHANNEL_FULL_WAIT)
@@ -156,6 +172,12 @@ static inline void publish(struct verso_channel_writer *writer, uint64_t positio
                           verso__channel_header(state, writer->side.place, bytes), memory_order_release);
 }
 
+static void make_void(struct verso_channel_writer *writer, uint64_t position, uint64_t span)
+{
+    atomic_store_explicit(verso__channel_at(&writer->side, position), verso__channel_void(writer->side.place, span),
+                          memory_order_release);
+}
+
 static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
 {
     writer->tail = tail;
@@ -170,7 +192,7 @@ static inline void count(struct verso_channel_writer *writer, uint64_t messages,
 
 static inline unsigned char *content_at(const struct verso_channel_writer *writer, uint64_t position)
 {
-    return writer->side.ring + (position & writer->side.mask) + VERSO__CHANNEL_HEADER_BYTES;
+    return writer->side.ring + (position & writer->side.mask) + writer->side.header_bytes;
 }
 
 /* Long messages are claimed first, and copied without the lock. */
@@ -214,7 +236,7 @@ int verso_channel_send(struct verso_channel_writer *writer, const void *data, si
         return refuse(writer, bytes);
     if (!writer->is_alone && bytes > COPY_UNDER_LOCK_MOST)
         return send_long(writer, data, bytes, timeout_ms);
-    span = verso__channel_span(bytes);
+    span = verso__channel_span(&writer->side, bytes);
     r = begin(writer, span, timeout_ms);
     if (r != 0)
         return r;
@@ -251,8 +273,8 @@ static size_t fitting(const struct verso_channel_writer *writer, const struct ve
     uint64_t span = 0;
     size_t i = 0;
 
-    while (i < number && has_room(writer, writer->tail, span + verso__channel_span(messages[i].bytes)))
-        span += verso__channel_span(messages[i++].bytes);
+    while (i < number && has_room(writer, writer->tail, span + verso__channel_span(&writer->side, messages[i].bytes)))
+        span += verso__channel_span(&writer->side, messages[i++].bytes);
     *out_span = span;
     return i;
 }
@@ -268,7 +290,7 @@ int verso_channel_send_many(struct verso_channel_writer *writer, const struct ve
         return verso__fail(-EINVAL, "arguments", NULL);
     r = check_many(writer, messages, number);
     if (r == 0 && number > 0)
-        r = begin(writer, verso__channel_span(messages[0].bytes), timeout_ms);
+        r = begin(writer, verso__channel_span(&writer->side, messages[0].bytes), timeout_ms);
     if (r != 0 || number == 0) {
         if (r == 0)
             *out_count = 0;
@@ -280,7 +302,7 @@ int verso_channel_send_many(struct verso_channel_writer *writer, const struct ve
     put_nothing_behind(writer, writer->tail + span);
     at = writer->tail + span;
     for (size_t i = fit; i-- > 0;) {
-        at -= verso__channel_span(messages[i].bytes);
+        at -= verso__channel_span(&writer->side, messages[i].bytes);
         if (messages[i].bytes > 0)
             memcpy(content_at(writer, at), messages[i].data, messages[i].bytes);
         publish(writer, at, VERSO__CHANNEL_COMMITTED, messages[i].bytes);
@@ -306,7 +328,7 @@ int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int
         return verso__fail(-EINVAL, "arguments", NULL);
     if (!may_send(writer, bytes))
         return refuse(writer, bytes);
-    span = verso__channel_span(bytes);
+    span = verso__channel_span(&writer->side, bytes);
     r = begin(writer, span, timeout_ms);
     if (r != 0)
         return r;
@@ -326,11 +348,11 @@ int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int
 /* The part of a reservation that was not used. */
 static void void_rest(struct verso_channel_writer *writer, size_t bytes)
 {
-    uint64_t used = verso__channel_span(bytes), all = verso__channel_span(writer->reserved_bytes);
+    uint64_t used = verso__channel_span(&writer->side, bytes);
+    uint64_t all = verso__channel_span(&writer->side, writer->reserved_bytes);
 
     if (used < all)
-        publish(writer, writer->reserved_at + used, VERSO__CHANNEL_VOID,
-                (size_t)(all - used - VERSO__CHANNEL_HEADER_BYTES));
+        make_void(writer, writer->reserved_at + used, all - used);
 }
 
 int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
@@ -342,12 +364,12 @@ int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
     if (!writer->has_reserved || bytes > writer->reserved_bytes)
         return verso__fail_hint(VERSO_E_RANGE, "commit", NULL, "commit at most what verso_channel_reserve() gave");
     if (writer->is_alone)
-        put_nothing_behind(writer, writer->tail + verso__channel_span(bytes));
+        put_nothing_behind(writer, writer->tail + verso__channel_span(&writer->side, bytes));
     else
         void_rest(writer, bytes);
     publish(writer, writer->reserved_at, VERSO__CHANNEL_COMMITTED, bytes);
     if (writer->is_alone)
-        set_tail(writer, writer->tail + verso__channel_span(bytes));
+        set_tail(writer, writer->tail + verso__channel_span(&writer->side, bytes));
     writer->has_reserved = false;
     count(writer, 1, bytes);
     verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
@@ -361,7 +383,7 @@ void verso_channel_abandon(struct verso_channel_writer *writer)
     writer->has_reserved = false;
     if (writer->is_alone)
         return;
-    publish(writer, writer->reserved_at, VERSO__CHANNEL_VOID, writer->reserved_bytes);
+    make_void(writer, writer->reserved_at, verso__channel_span(&writer->side, writer->reserved_bytes));
     atomic_fetch_add_explicit(&writer->side.lane->given_up, 1, memory_order_relaxed);
     verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
 }
