@@ -27,7 +27,7 @@ static int look_at_head(struct verso_channel_writer *writer, uint64_t tail, uint
 {
     uint64_t head = writer->side.way->head(&writer->side);
 
-    if (head & 7 || head - writer->head > tail - writer->head)
+    if (head & 7 || head - writer->head > tail - writer->head || tail - head > writer->side.mask)
         return VERSO_E_CORRUPT;
     writer->head = head;
     return has_room(writer, tail, span) ? 0 : -EAGAIN;
@@ -102,7 +102,16 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
 
 /* ---- A record's beginning: room for it, and among others the lock ---- */
 
-/* Under the lock: where the record begins, and whether there is room for it. As look_for_room(). */
+static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
+{
+    writer->tail = tail;
+    atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
+}
+
+/*
+ * Under the lock: where the record begins, and whether there is room for it. As look_for_room(). A tail that lags is
+ * put right at once, since who waits for room goes by it.
+ */
 static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
 {
     uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
@@ -110,12 +119,14 @@ static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
 
     if (r < 0)
         return r;
+    if (__builtin_expect(writer->tail != tail, 0))
+        set_tail(writer, writer->tail);
     if (writer->tail - writer->head <= writer->side.mask && has_room(writer, writer->tail, span))
         return 0;
     return look_for_room(writer, writer->tail, span);
 }
 
-/* What is left of a time limit that is over at @deadline_ns; at least 1. */
+/* What is left of a time limit; at least 1. */
 static int left_of(uint64_t deadline_ns)
 {
     uint64_t now = verso__os_clock_ns();
@@ -123,14 +134,15 @@ static int left_of(uint64_t deadline_ns)
     return now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 1;
 }
 
+/* Again and again, since others may be faster; but no longer than @timeout_ms says. */
 static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
 {
     struct verso_mutex *mutex = &writer->side.lane->claim;
     uint64_t deadline_ns = 0;
-    int r;
+    int r, left_ms = timeout_ms;
 
     for (;;) {
-        r = verso__channel_lock_for(mutex, timeout_ms);
+        r = verso__channel_lock_for(mutex, left_ms);
         if (r < 0)
             return r; /* the record is filled */
         r = look_at_tail(writer, span);
@@ -139,13 +151,15 @@ static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout
         verso__channel_unlock(mutex);
         if (r != -EAGAIN)
             return verso__fail(r, "claim", NULL);
-        if (timeout_ms > 0 && deadline_ns == 0)
-            deadline_ns = verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
-        r = wait_for_room(writer, writer->tail, span, timeout_ms);
+        if (deadline_ns != 0 && verso__os_clock_ns() >= deadline_ns)
+            return verso__fail(timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT, "send", NULL);
+        if (deadline_ns == 0)
+            deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
+        r = wait_for_room(writer, writer->tail, span, left_ms);
         if (r != 0)
             return r;
         if (timeout_ms > 0)
-            timeout_ms = left_of(deadline_ns); /* others may be faster, again and again */
+            left_ms = left_of(deadline_ns);
     }
 }
 
@@ -176,12 +190,6 @@ static void make_void(struct verso_channel_writer *writer, uint64_t position, ui
 {
     atomic_store_explicit(verso__channel_at(&writer->side, position), verso__channel_void(writer->side.place, span),
                           memory_order_release);
-}
-
-static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
-{
-    writer->tail = tail;
-    atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
 }
 
 static inline void count(struct verso_channel_writer *writer, uint64_t messages, uint64_t bytes)

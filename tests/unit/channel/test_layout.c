@@ -250,7 +250,7 @@ static void test_records_of_several_writers(void **state)
     assert_ok(verso_channel_reserve(writer, 5, 0, &room));
     expect_header(128, RESERVED, 0, 5);
     verso_channel_abandon(writer);
-    expect_header(128, VOID, 0, 5);
+    expect_header(128, VOID, 0, 8);
     expect_header(144, NOTHING, 0, 0);
     assert_int_equal(number_at(lane_here(), 544, 8), 1);
 }
@@ -356,15 +356,15 @@ static void test_bells(void **state)
     assert_int_equal(number_at(lane_here(), 260, 4), has_fences);
     assert_int_equal(number_at(lane_here(), 388, 4), has_fences);
     assert_int_equal(number_at(lane_here(), 256, 4), 0);
-    assert_fails(verso_channel_receive(reader, 1, &message), -ETIMEDOUT);
+    while (number_at(lane_here(), READER(0) + 16, 8) == 0) /* on a busy machine the time is over before it sleeps */
+        assert_fails(verso_channel_receive(reader, 1, &message), -ETIMEDOUT);
     assert_int_equal(number_at(lane_here(), 256, 4), 1);
-    assert_int_not_equal(number_at(lane_here(), READER(0) + 16, 8), 0);
     assert_ok(verso_channel_send(writer, "abc", 3, 0));
     assert_int_equal(number_at(lane_here(), 256, 4), 2);
     assert_ok(verso_channel_send(writer, ring_here(), RING - 16 - 16, 0));
-    assert_fails(verso_channel_send(writer, ring_here(), 200, 1), -ETIMEDOUT);
+    while (number_at(lane_here(), WRITER(0) + 40, 8) == 0)
+        assert_fails(verso_channel_send(writer, ring_here(), 200, 1), -ETIMEDOUT);
     assert_int_equal(number_at(lane_here(), 384, 4), 1);
-    assert_int_not_equal(number_at(lane_here(), WRITER(0) + 40, 8), 0);
     assert_ok(verso_channel_receive(reader, 0, &message));
     assert_ok(verso_channel_receive(reader, 0, &message));
     assert_ok(verso_channel_release(reader));
@@ -432,7 +432,7 @@ static void test_the_dead(void **state)
     assert_fails(verso_channel_receive(reader, 5000, &message), VERSO_E_PEER_DIED);
     assert_int_equal(number_at(lane_here(), 520, 8), 1);
     assert_int_equal(number_at(lane_here(), 544, 8), 1);
-    expect_header(16, VOID, 1, 9);
+    expect_header(16, VOID, 1, 16);
     expect_place(WRITER(1), 0, 0);
 }
 
