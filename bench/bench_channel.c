@@ -46,6 +46,7 @@ struct job {
     struct link_plan plan;
     bool has_two; /* processors */
     unsigned writers;
+    bool is_read_whole; /* one way: each word of what is received */
 };
 
 /* Of one sample. Smaller is better but of the rate. */
@@ -82,13 +83,27 @@ static void stamp(unsigned char *message, size_t bytes, uint64_t number)
     memcpy(message + bytes - sizeof(number), &number, sizeof(number));
 }
 
-static uint64_t read_stamp(const unsigned char *message, size_t bytes)
+static uint64_t read_stamp(const void *message, size_t bytes)
 {
     uint64_t first, last;
 
     memcpy(&first, message, sizeof(first));
-    memcpy(&last, message + bytes - sizeof(last), sizeof(last));
+    memcpy(&last, (const unsigned char *)message + bytes - sizeof(last), sizeof(last));
     return first * 3 + last;
+}
+
+/* Eight sums, since one would wait for itself. */
+static uint64_t read_whole(const void *data, size_t bytes)
+{
+    const uint64_t *words = data;
+    uint64_t sums[8] = { 0 }, sum = 0;
+
+    for (size_t i = 0; i + 8 <= bytes / sizeof(*words); i += 8)
+        for (size_t k = 0; k < 8; k++)
+            sums[k] += words[i + k];
+    for (size_t k = 0; k < 8; k++)
+        sum += sums[k];
+    return sum;
 }
 
 static pid_t started(struct board *board, unsigned processor)
@@ -122,7 +137,7 @@ static void ended(const struct link_kind *kind, pid_t pid)
 
 /* ---- There and back -----------------------------------------------------------------------------------------------*/
 
-static unsigned char message[MESSAGE_BYTES_MOST];
+_Alignas(64) static unsigned char message[MESSAGE_BYTES_MOST];
 static double trips[TRIPS_MOST];
 
 static int compare_doubles(const void *a, const void *b)
@@ -142,21 +157,24 @@ static _Noreturn void leave(struct board *board)
 
 static _Noreturn void echo(const struct link_kind *kind, void *link, struct board *board, size_t bytes)
 {
+    const void *received;
+
     do {
-        kind->receive(link, 1, message, bytes);
-        kind->send(link, 1, message, bytes);
-    } while (read_stamp(message, bytes) != UINT64_MAX * 3 + UINT64_MAX);
+        received = kind->receive(link, 1, message, bytes);
+        kind->send(link, 1, received, bytes);
+    } while (read_stamp(received, bytes) != UINT64_MAX * 3 + UINT64_MAX);
     leave(board);
 }
 
 static double trip(const struct link_kind *kind, void *link, size_t bytes, uint64_t number)
 {
     uint64_t start = now_ns();
+    const void *received;
 
     stamp(message, bytes, number);
     kind->send(link, 0, message, bytes);
-    kind->receive(link, 0, message, bytes);
-    if (read_stamp(message, bytes) != number * 3 + number) {
+    received = kind->receive(link, 0, message, bytes);
+    if (read_stamp(received, bytes) != number * 3 + number) {
         (void)fprintf(stderr, "bench channel: %s: another message came back\n", kind->name);
         exit(2);
     }
@@ -198,15 +216,17 @@ static struct times there_and_back(const struct link_kind *kind, void *link, con
 
 /* ---- One way ------------------------------------------------------------------------------------------------------*/
 
-static _Noreturn void pour(const struct link_kind *kind, void *link, struct board *board, size_t bytes, uint64_t count)
+static _Noreturn void pour(const struct link_kind *kind, void *link, const struct job *job, struct board *board,
+                           uint64_t count)
 {
+    size_t bytes = job->plan.message_bytes;
     uint64_t sum = 0;
 
     while (!atomic_load(&board->go))
         (void)sched_yield();
     for (uint64_t i = 0; i < count; i++) {
         stamp(message, bytes, i);
-        sum += read_stamp(message, bytes);
+        sum += job->is_read_whole ? 2 * i : read_stamp(message, bytes); /* the rest of it is zeros */
         kind->send(link, 0, message, bytes);
     }
     atomic_fetch_add(&board->sum, sum);
@@ -224,7 +244,7 @@ static double poured(const struct link_kind *kind, void *link, const struct job 
         others[i] = started(board, job->has_two ? 1 - i % 2 : 0);
         if (others[i] == 0) {
             kind->join(link, 0);
-            pour(kind, link, board, bytes, count);
+            pour(kind, link, job, board, count);
         }
     }
     kind->join(link, 1);
@@ -233,8 +253,9 @@ static double poured(const struct link_kind *kind, void *link, const struct job 
     start = now_ns();
     atomic_store(&board->go, 1);
     for (uint64_t i = 0; i < count * job->writers; i++) {
-        kind->receive(link, 1, message, bytes);
-        sum += read_stamp(message, bytes);
+        const void *received = kind->receive(link, 1, message, bytes);
+
+        sum += job->is_read_whole ? read_whole(received, bytes) : read_stamp(received, bytes);
     }
     start = now_ns() - start;
     atomic_store(&board->go, 2);
@@ -312,6 +333,29 @@ static double median_of(const struct contestant *one, size_t offset)
     return values[ROUNDS / 2];
 }
 
+/* One process that copies as much into as many places: memory that it has to itself. GB/s. */
+static double limit_of_copies(const struct job *job)
+{
+    static double limit;
+    size_t bytes = job->plan.message_bytes, copies = 0;
+    unsigned char *memory;
+    uint64_t start, took;
+
+    if (limit > 0)
+        return limit;
+    memory = link_shared(bytes * LINK_SLOTS);
+    memset(memory, 1, bytes * LINK_SLOTS);
+    start = now_ns();
+    do {
+        memcpy(memory + copies++ % LINK_SLOTS * bytes, message, bytes);
+        bench_use(memory);
+        took = now_ns() - start;
+    } while (took < SAMPLE_NS);
+    link_shared_free(memory, bytes * LINK_SLOTS);
+    limit = (double)copies * (double)bytes / (double)took;
+    return limit;
+}
+
 static void print_rows(const char *name, const struct contestant *all, size_t count, const struct job *job)
 {
     static const struct {
@@ -323,9 +367,20 @@ static void print_rows(const char *name, const struct contestant *all, size_t co
                     { "max", offsetof(struct times, most) } };
     char row[160];
 
+    if (job->is_read_whole)
+        bench_row(name, "memcpy, alone", "GB/s",
+                  median_of(&all[0], offsetof(struct times, rate)) * (double)job->plan.message_bytes / 1e3,
+                  limit_of_copies(job), false, 0);
     for (size_t i = 1; i < count; i++) {
         if (all[i].why) {
             bench_note("%s: without %s: %s", name, all[i].kind->name, all[i].why);
+            continue;
+        }
+        if (job->is_read_whole) {
+            double bytes = (double)job->plan.message_bytes / 1e3; /* of millions: thousandths of a GB */
+
+            bench_row(name, all[i].kind->name, "GB/s", median_of(&all[0], offsetof(struct times, rate)) * bytes,
+                      median_of(&all[i], offsetof(struct times, rate)) * bytes, false, 0);
             continue;
         }
         if (job->plan.shape != LINK_BOTH_WAYS) {
@@ -347,6 +402,10 @@ static size_t contestants(struct contestant *out_all, const struct job *job)
     const struct link_kind *least = job->plan.wait == LINK_SPINS ? &link_line : &link_futex;
     size_t count = 0;
 
+    if (job->is_read_whole) {
+        out_all[count++] = (struct contestant){ .kind = &link_verso_in_place };
+        out_all[count++] = (struct contestant){ .kind = &link_slots };
+    }
     out_all[count++] = (struct contestant){ .kind = &link_verso };
     if (least == &link_line && least->shapes & job->plan.shape) /* the futex is among the peers */
         out_all[count++] = (struct contestant){ .kind = least };
@@ -400,14 +459,27 @@ static void measure_sizes(size_t shape, size_t way)
     char name[120];
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct job job = { { sizes[i], ways[way].wait, shapes[shape].shape },
-                           ways[way].has_two,
-                           shapes[shape].writers };
+        struct job job = { .plan = { sizes[i], ways[way].wait, shapes[shape].shape },
+                           .has_two = ways[way].has_two,
+                           .writers = shapes[shape].writers };
 
         (void)snprintf(name, sizeof(name), "%zu B, %s, %s", sizes[i], shapes[shape].name, ways[way].name);
         if (bench_wanted(name))
             measure(name, &job);
     }
+}
+
+/* At the speed of memory: what is sent is written once, and read where it lies. */
+static void measure_in_place(void)
+{
+    const struct job job = {
+        .plan = { MESSAGE_BYTES_MOST, LINK_SPINS, LINK_ONE_WAY }, .has_two = true, .writers = 1, .is_read_whole = true
+    };
+    const char *name = "64 KiB, one way, every byte read, spinning, two CPUs";
+
+    if (!bench_wanted(name))
+        return;
+    measure(name, &job);
 }
 
 int main(int count, char **arguments)
@@ -417,5 +489,7 @@ int main(int count, char **arguments)
         for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++)
             if (!ways[way].has_two || sysconf(_SC_NPROCESSORS_ONLN) > 1)
                 measure_sizes(shape, way);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+        measure_in_place();
     return bench_finish();
 }

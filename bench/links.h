@@ -42,15 +42,19 @@ struct link_kind {
     /* In each process that uses it, once, after the fork. */
     void (*join)(void *link, int side);
 
-    /* Whole messages, of the planned length. Whatever goes wrong ends the bench. */
+    /* Whole messages, of the planned length. Receive answers where the message lies: in @room, or, until the next
+     * receive, in the link itself. Whatever goes wrong ends the bench. */
     void (*send)(void *link, int side, const void *data, size_t bytes);
-    void (*receive)(void *link, int side, void *out_data, size_t bytes);
+    const void *(*receive)(void *link, int side, void *room, size_t bytes);
 
     /* In the process that made it, when the others have ended. */
     void (*unmake)(void *link);
 };
 
 extern const struct link_kind link_verso;
+
+/* The same, where what is received is read where it lies. */
+extern const struct link_kind link_verso_in_place;
 
 /* Its peers, ending with NULL. */
 extern const struct link_kind *const link_kinds[];
@@ -61,6 +65,12 @@ extern const struct link_kind link_line;
 
 /* The lower bound of what sleeps: the same, and each waits for the other by a futex, at once. */
 extern const struct link_kind link_futex;
+
+#define LINK_SLOTS 16 /* messages of 64 KiB that a ring holds */
+
+/* The lower bound of what is read in place: as many slots as a ring would hold, each with a number that says whose it
+ * is. One way only. */
+extern const struct link_kind link_slots;
 
 /* Memory that processes made by fork() share; ends the bench when there is none. */
 void *link_shared(size_t bytes);

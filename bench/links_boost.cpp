@@ -67,7 +67,7 @@ void queues_send(void *arg, int side, const void *data, size_t bytes)
             link_pause();
 }
 
-void queues_receive(void *arg, int side, void *out_data, size_t bytes)
+const void *queues_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     auto *link = static_cast<queues *>(arg);
     message_queue::size_type got;
@@ -78,6 +78,7 @@ void queues_receive(void *arg, int side, void *out_data, size_t bytes)
     else
         while (!link->direction[!side]->try_receive(out_data, bytes, got, priority))
             link_pause();
+    return out_data;
 }
 
 void queues_unmake(void *arg)

@@ -124,12 +124,13 @@ static void rings_send(void *arg, int side, const void *data, size_t bytes)
         link_pause();
 }
 
-static void rings_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *rings_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     const struct rings *link = arg;
 
     while (!take(link, link->direction[!side], out_data, bytes))
         link_pause();
+    return out_data;
 }
 
 extern const struct link_kind link_ck;

@@ -106,7 +106,7 @@ static void stream_send(void *arg, int side, const void *data, size_t bytes)
     }
 }
 
-static void stream_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *stream_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     int fd = ((const struct descriptors *)arg)->in[!side];
 
@@ -120,6 +120,7 @@ static void stream_receive(void *arg, int side, void *out_data, size_t bytes)
         else
             bench_die("read");
     }
+    return out_data;
 }
 
 static void *pipe_make(const struct link_plan *plan, const char **out_why)
@@ -197,7 +198,7 @@ static void seqpacket_send(void *arg, int side, const void *data, size_t bytes)
     }
 }
 
-static void seqpacket_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *seqpacket_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     int fd = ((const struct descriptors *)arg)->in[!side];
 
@@ -206,6 +207,7 @@ static void seqpacket_receive(void *arg, int side, void *out_data, size_t bytes)
             bench_die("recv");
         link_pause();
     }
+    return out_data;
 }
 
 static const struct link_kind link_seqpacket = {
@@ -258,7 +260,7 @@ static void queue_send(void *arg, int side, const void *data, size_t bytes)
     }
 }
 
-static void queue_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *queue_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     mqd_t queue = ((const struct descriptors *)arg)->in[!side];
 
@@ -267,6 +269,7 @@ static void queue_receive(void *arg, int side, void *out_data, size_t bytes)
             bench_die("mq_receive");
         link_pause();
     }
+    return out_data;
 }
 
 static const struct link_kind link_queue = {
@@ -323,7 +326,7 @@ static void line_send(void *arg, int side, const void *data, size_t bytes)
     atomic_store_explicit(&line->number, ++link->sent, memory_order_release);
 }
 
-static void line_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *line_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     struct lines *link = arg;
     struct line *line = link->line[!side];
@@ -332,10 +335,77 @@ static void line_receive(void *arg, int side, void *out_data, size_t bytes)
     while (atomic_load_explicit(&line->number, memory_order_acquire) != link->received)
         link_pause();
     memcpy(out_data, line->data, bytes);
+    return out_data;
 }
 
 const struct link_kind link_line = {
     "one cache line", LINK_SPINS, LINK_BOTH_WAYS, lines_make, descriptors_join, line_send, line_receive, lines_unmake,
+};
+
+/* Slots in turn; a number that is even: free, for the writer's round; odd: full. */
+struct slots {
+    size_t each;
+    unsigned char *memory;
+    uint32_t next;
+    struct line *held;
+};
+
+static struct line *slot_of(const struct slots *link, uint32_t number)
+{
+    return (struct line *)(void *)(link->memory + number % LINK_SLOTS * link->each);
+}
+
+static void *slots_make(const struct link_plan *plan, const char **out_why)
+{
+    struct slots *link = calloc(1, sizeof(*link));
+
+    (void)out_why;
+    if (!link)
+        bench_die("calloc");
+    link->each = (sizeof(struct line) + plan->message_bytes + 127) / 128 * 128;
+    link->memory = link_shared(LINK_SLOTS * link->each);
+    return link;
+}
+
+static void slots_unmake(void *arg)
+{
+    struct slots *link = arg;
+
+    link_shared_free(link->memory, LINK_SLOTS * link->each);
+    free(link);
+}
+
+static void slots_send(void *arg, int side, const void *data, size_t bytes)
+{
+    struct slots *link = arg;
+    struct line *slot = slot_of(link, link->next);
+    uint32_t round = link->next++ / LINK_SLOTS * 2;
+
+    (void)side;
+    while (atomic_load_explicit(&slot->number, memory_order_acquire) != round)
+        link_pause();
+    memcpy(slot->data, data, bytes);
+    atomic_store_explicit(&slot->number, round + 1, memory_order_release);
+}
+
+static const void *slots_receive(void *arg, int side, void *room, size_t bytes)
+{
+    struct slots *link = arg;
+    uint32_t round = link->next / LINK_SLOTS * 2;
+
+    (void)side;
+    (void)room;
+    (void)bytes;
+    if (link->held)
+        (void)atomic_fetch_add_explicit(&link->held->number, 1, memory_order_release);
+    link->held = slot_of(link, link->next++);
+    while (atomic_load_explicit(&link->held->number, memory_order_acquire) != round + 1)
+        link_pause();
+    return link->held->data;
+}
+
+const struct link_kind link_slots = {
+    "bare slots", LINK_SPINS, LINK_ONE_WAY, slots_make, descriptors_join, slots_send, slots_receive, slots_unmake,
 };
 
 static void futex_send(void *arg, int side, const void *data, size_t bytes)
@@ -346,7 +416,7 @@ static void futex_send(void *arg, int side, const void *data, size_t bytes)
     (void)syscall(SYS_futex, &link->line[side]->number, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static void futex_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *futex_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     struct lines *link = arg;
     struct line *line = link->line[!side];
@@ -355,6 +425,7 @@ static void futex_receive(void *arg, int side, void *out_data, size_t bytes)
     while (atomic_load_explicit(&line->number, memory_order_acquire) != link->received)
         (void)syscall(SYS_futex, &line->number, FUTEX_WAIT, link->received - 1, NULL, NULL, 0);
     memcpy(out_data, line->data, bytes);
+    return out_data;
 }
 
 const struct link_kind link_futex = {

@@ -85,7 +85,7 @@ static void nng_send_one(void *arg, int side, const void *data, size_t bytes)
         nng_die("nng_send", r);
 }
 
-static void nng_receive_one(void *arg, int side, void *out_data, size_t bytes)
+static const void *nng_receive_one(void *arg, int side, void *out_data, size_t bytes)
 {
     const struct nng_link *link = arg;
     size_t got = bytes;
@@ -96,6 +96,7 @@ static void nng_receive_one(void *arg, int side, void *out_data, size_t bytes)
         link_pause();
     if (r != 0)
         nng_die("nng_recv", r);
+    return out_data;
 }
 
 static void nng_unmake(void *arg)

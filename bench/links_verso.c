@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links_verso - the channel, as its users use it: copies in, looked at in place. */
+/* links_verso - the channel, as its users use it: copies in, and out again or looked at where it lies. */
 #include "bench.h"
 #include "links.h"
 
@@ -54,12 +54,24 @@ static void channels_send(void *arg, int side, const void *data, size_t bytes)
     bench_check(verso_channel_send(link->writer, data, bytes, -1));
 }
 
-static void channels_receive(void *arg, int side, void *out_data, size_t bytes)
+static const void *channels_receive(void *arg, int side, void *out_data, size_t bytes)
 {
     const struct verso_link *link = arg;
 
     (void)side;
     bench_check(verso_channel_read(link->reader, out_data, bytes, -1, NULL));
+    return out_data;
+}
+
+static const void *channels_show(void *arg, int side, void *room, size_t bytes)
+{
+    const struct verso_link *link = arg;
+    struct verso_channel_message message;
+
+    (void)side;
+    (void)room;
+    bench_check(verso_channel_receive(link->reader, -1, &message));
+    return message.bytes == bytes ? message.data : NULL;
 }
 
 static void channels_unmake(void *arg)
@@ -80,4 +92,9 @@ const struct link_kind link_verso = {
     channels_send,
     channels_receive,
     channels_unmake,
+};
+
+const struct link_kind link_verso_in_place = {
+    "verso, in place", LINK_SPINS | LINK_SLEEPS, LINK_ONE_WAY, channels_make, channels_join, channels_send,
+    channels_show,     channels_unmake,
 };

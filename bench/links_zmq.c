@@ -68,7 +68,7 @@ static void zmq_send_one(void *arg, int side, const void *data, size_t bytes)
     }
 }
 
-static void zmq_receive_one(void *arg, int side, void *out_data, size_t bytes)
+static const void *zmq_receive_one(void *arg, int side, void *out_data, size_t bytes)
 {
     const struct zmq_link *link = arg;
 
@@ -78,6 +78,7 @@ static void zmq_receive_one(void *arg, int side, void *out_data, size_t bytes)
             bench_die("zmq_recv");
         link_pause();
     }
+    return out_data;
 }
 
 static void zmq_unmake(void *arg)
