@@ -206,8 +206,9 @@ struct verso_channel_end {
  * What is still reserved when a writer is closed is given up; what a reader holds is released.
  *
  * Owns:    you own *out_writer, *out_reader until you close it, or the channel.
- * Errors:  -EUSERS (all places are taken by the living); VERSO_E_OPTIONS; VERSO_E_CORRUPT; -ENOMEM; what
- *          verso/share.h says of a thread's first use of a share.
+ * Errors:  -EUSERS (all places are taken by the living); -EBUSY (somebody has kept the lock over the places for two
+ *          seconds); VERSO_E_OPTIONS; VERSO_E_CORRUPT; -ENOMEM; what verso/share.h says of a thread's first use of a
+ *          share.
  * Threads: any.
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_writer_open(struct verso_channel *channel,
