@@ -100,7 +100,8 @@ struct verso_channel_options {
     uint64_t capacity_bytes; /* of the ring; rounded up to a power of two of at least a page; 0: 256 KiB */
     unsigned writers_most;   /* how many at once, to 63; 0: 16, or as the kind says */
     unsigned readers_most;   /* the same */
-    unsigned clients_most;   /* who may ask (see below), each with a ring for answers; 0: none */
+    unsigned clients_most;   /* who may ask (see below), each with a ring for answers; 0: none. Not in a BROADCAST, and
+                                not with FULL_DROP_OLDEST, which would drop requests unseen */
     uint64_t answers_bytes;  /* of each such ring, as capacity_bytes; 0: 64 KiB */
     unsigned mode;           /* permission bits; 0: 0600 */
     unsigned flags;          /* enum verso_channel_flags */
@@ -399,11 +400,15 @@ struct verso_channel_request {
  * verso_channel_answer_receive() - the next answer to any request of this client: out_answer->number says to which
  * verso_channel_client_release() - done with the answer that was received, which until then is held
  *
- * A call drops answers to requests of which the call had given up before. @timeout_ms is for all of it together.
+ * A request is a message 24 bytes longer than what is asked; an answer, 16. A call drops all that comes before its own
+ * answer: answers to calls that had been given up, and to what was only asked. @timeout_ms is for all of it together.
  *
- * Errors:  as verso_channel_send() and verso_channel_receive(). VERSO_E_PEER_DIED: the server that had the request died
- *          before it answered; whether it did what was asked can't be known. With REDELIVER it is waited for another
- *          server's answer instead. VERSO_E_OPTIONS: the channel has no clients.
+ * Errors:  as verso_channel_send() and verso_channel_receive(). VERSO_E_PEER_DIED: the server that had the request
+ *          died, or closed its reader, before it answered; whether it did what was asked can't be known. With REDELIVER
+ *          another server's answer is waited for instead, as long as the request had not been released. Told once for
+ *          each of the last 256 requests; the record's offset_bytes is the request's number. -EPIPE: not served yet,
+ *          and the last server has left; it stays in the ring for one that may come. VERSO_E_OPTIONS: the channel has
+ *          no clients. -EUSERS: as many clients, or writers, as there may be.
  * Threads: one at a time for each client.
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_client_open(struct verso_channel *channel,
@@ -422,8 +427,10 @@ VERSO_API int verso_channel_client_release(struct verso_channel_client *client);
  * verso_channel_request_of() - what a received message asks, and who
  * verso_channel_answer()     - answer it: copies @bytes into the client's ring
  *
- * Errors:  request_of: VERSO_E_CORRUPT (it is no request). answer: as verso_channel_send(); -EPIPE (the client has
- *          gone: the answer is dropped).
+ * @timeout_ms is for room in the client's ring. Who answers a request twice is heard twice.
+ *
+ * Errors:  request_of: VERSO_E_CORRUPT (it is no request). answer: as verso_channel_send(); VERSO_E_CORRUPT (no client
+ *          of this channel asked that); -EPIPE (the client has gone: the answer is dropped).
  * Threads: one at a time for each reader.
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_request_of(const struct verso_channel_message *message,

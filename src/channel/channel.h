@@ -25,6 +25,7 @@
 #define VERSO__CHANNEL_KIND "verso channel"
 #define VERSO__CHANNEL_VERSION 1
 #define VERSO__CHANNEL_PLACES 63
+#define VERSO__CHANNEL_SERVED 256
 
 struct verso__channel_plan {
     uint64_t checksum; /* XXH3-64 of what follows */
@@ -44,6 +45,12 @@ struct verso__channel_plan {
     uint64_t reserved[6];
 };
 
+/* How often somebody had to sleep, and whether it does: for who looks at it. */
+struct verso__channel_sleeps {
+    _Atomic uint64_t count;
+    _Atomic uint64_t is_asleep;
+};
+
 /* Whose an end is: the member's number + 1, and its generation in the upper half; 0: nobody's. Of seats the same. */
 struct verso__channel_writer_place {
     _Atomic uint64_t owner;
@@ -51,15 +58,16 @@ struct verso__channel_writer_place {
     _Atomic uint64_t sent;
     _Atomic uint64_t sent_bytes;
     _Atomic uint64_t dropped;
-    _Atomic uint64_t sleeps;
-    uint64_t reserved[10];
+    struct verso__channel_sleeps sleeps;
+    uint64_t reserved[9];
 };
 
 struct verso__channel_reader_place {
     _Atomic uint64_t owner;
     _Atomic uint64_t seat;
-    _Atomic uint64_t sleeps;
-    uint64_t reserved[13];
+    struct verso__channel_sleeps sleeps;
+    _Atomic uint64_t serial; /* how many had been opened, and this one: tells it from who is here later */
+    uint64_t reserved[11];
     _Atomic uint64_t position; /* all before it is released */
     _Atomic uint64_t passed;   /* all before it counts as received */
     _Atomic uint64_t received;
@@ -95,10 +103,14 @@ struct verso__channel_lane {
     _Atomic uint64_t given_up;
     _Atomic uint64_t lost_held;
     _Atomic uint64_t dropped_oldest;
-    uint64_t reserved[57];
+    _Atomic uint64_t asked; /* lanes of answers: the number of the last request */
+    uint64_t reserved[56];
 
     _Alignas(128) struct verso__channel_writer_place writers[VERSO__CHANNEL_PLACES];
     _Alignas(128) struct verso__channel_reader_place readers[VERSO__CHANNEL_PLACES];
+
+    /* Lanes of answers: who received the last so many requests, each at its number: ask.c */
+    _Alignas(128) _Atomic uint64_t served[VERSO__CHANNEL_SERVED];
 };
 
 _Static_assert(sizeof(struct verso__channel_plan) == 128 && sizeof(struct verso__channel_writer_place) == 128 &&
@@ -108,7 +120,8 @@ _Static_assert(sizeof(struct verso__channel_plan) == 128 && sizeof(struct verso_
                    offsetof(struct verso__channel_lane, room_bell) == 384 &&
                    offsetof(struct verso__channel_lane, opened_writers) == 512 &&
                    offsetof(struct verso__channel_lane, writers) == 1024 &&
-                   offsetof(struct verso__channel_lane, readers) == 9088,
+                   offsetof(struct verso__channel_lane, readers) == 9088 &&
+                   offsetof(struct verso__channel_lane, served) == 25216,
                "what is documented byte by byte");
 
 /* ---- Headers of records ---- */
@@ -144,6 +157,7 @@ static inline size_t verso__channel_length(uint64_t header)
 /* ---- The ways to receive: who moves what, and under which lock ---- */
 
 struct verso__channel_side;
+struct verso__channel_others;
 
 struct verso__channel_way {
     /* The public calls; arguments were checked, and that this is not a child of fork(). Release: something is held.
@@ -173,19 +187,26 @@ extern const struct verso__channel_way verso__channel_direct; /* receive.c */
 
 /* ---- A channel, as this process has it ---- */
 
+/* A ring, mapped twice side by side. */
+struct verso__channel_ring {
+    unsigned char *ring;
+    void *span; /* and pages behind it that nobody may touch */
+    size_t span_bytes;
+};
+
 struct verso_channel {
     struct verso_share *share;
     struct verso__channel_plan plan; /* as it was checked; never read again from memory */
     const struct verso__channel_way *way;
     struct verso__channel_lane *lane; /* the first; writers and readers have one of their own to go by */
-    unsigned char *ring;              /* capacity_bytes, then the same again */
-    void *span;
-    size_t span_bytes;
+    struct verso__channel_ring ring;
+    struct verso__channel_ring *answers; /* of lanes 1 to clients_most, mapped when first needed */
     uint64_t bytes_most;
     bool has_barrier;
-    pthread_mutex_t mutex; /* over the two lists */
+    pthread_mutex_t mutex; /* over the lists, and what of @answers is mapped */
     struct verso_channel_writer *writers;
     struct verso_channel_reader *readers;
+    struct verso_channel_client *clients;
 };
 
 /* What writers and readers have in common: a lane, a place in it, and how to wait there. */
@@ -207,6 +228,9 @@ struct verso__channel_side {
     uint64_t deaths_told; /* of the other side: the lane's count when its owner was last told */
     uint64_t looked_ns;   /* when the other side's places were looked through, by one who does not sleep */
     uint64_t asked_ns;    /* the same, thoroughly */
+    /* Of requests and answers: who is waited for, in place of the lane's other side. 0, or what to tell. */
+    int (*see)(struct verso__channel_side *side, bool is_thorough, struct verso__channel_others *out_others);
+    void *see_arg;
 };
 
 struct verso_channel_writer {
@@ -230,6 +254,9 @@ struct verso_channel_reader {
     uint64_t held_bytes; /* of the ring, from position on: received and not released */
     uint64_t received;
     uint64_t received_bytes;
+    uint32_t tag;                          /* which server this is; 0: nobody asks in this channel */
+    uint64_t answering;                    /* whom */
+    struct verso_channel_writer **answers; /* to each client that it has answered, by lane */
     struct verso_channel_reader *next;
 };
 
@@ -273,8 +300,14 @@ static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value
 
 /* ---- places.c: who is there, and what the dead leave ---- */
 
-/* A side at the channel's own lane: its way, its ring, its limits; nobody's yet. */
-void verso__channel_stand(const struct verso_channel *channel, struct verso__channel_side *out_side);
+/* A side at a lane: its way, its ring if that is mapped, its limits; nobody's yet. */
+void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side);
+
+/* The public calls, for any lane whose ring is mapped. They fill the record. */
+int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *end,
+                               struct verso_channel_writer **out_writer);
+int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *end,
+                               struct verso_channel_reader **out_reader);
 
 /* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
 int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
@@ -322,7 +355,7 @@ typedef int verso__channel_look(void *end, uint64_t arg);
 struct verso__channel_wait {
     struct verso__channel_side *side;
     struct verso__channel_bell *bell;
-    _Atomic uint64_t *sleeps;
+    struct verso__channel_sleeps *sleeps;
     bool is_writer;
     verso__channel_look *look;
     void *end;
@@ -354,6 +387,32 @@ static inline void verso__channel_ring(struct verso__channel_bell *bell, unsigne
 }
 
 #define VERSO__CHANNEL_ALL 0x7fffffffU
+
+/* ---- open.c ---- */
+
+static inline struct verso__channel_lane *verso__channel_lane_at(const struct verso_channel *channel, uint32_t lane)
+{
+    return (struct verso__channel_lane *)(void *)((unsigned char *)channel->lane + lane * channel->plan.lane_bytes);
+}
+
+/* Maps the ring of a lane of answers, if nobody of this process has. Fills no record. */
+int verso__channel_map_answers(struct verso_channel *channel, uint32_t lane);
+
+/* ---- ask.c ---- */
+
+/* A server is about to take @message: before it counts as received, so that no death leaves it nobody's. */
+void verso__channel_note_request(const struct verso_channel_reader *reader,
+                                 const struct verso_channel_message *message);
+static inline void verso__channel_note(const struct verso_channel_reader *reader,
+                                       const struct verso_channel_message *message)
+{
+    if (__builtin_expect(reader->tag != 0, 0))
+        verso__channel_note_request(reader, message);
+}
+
+/* A reader that opens is a server, if the channel has clients; one that closes answers no more. */
+void verso__channel_server_begin(struct verso_channel_reader *reader, uint64_t serial);
+void verso__channel_server_end(struct verso_channel_reader *reader);
 
 /* ---- ends ---- */
 

@@ -22,7 +22,7 @@ static void add_writers(const struct verso_channel *channel, struct verso_channe
         info->sent += load(&place->sent);
         info->sent_bytes += load(&place->sent_bytes);
         info->dropped += load(&place->dropped);
-        info->room_sleeps += load(&place->sleeps);
+        info->room_sleeps += load(&place->sleeps.count);
         info->writers += owner != 0 && !verso__channel_is_dead(channel, owner);
     }
 }
@@ -36,9 +36,21 @@ static void add_readers(const struct verso_channel *channel, struct verso_channe
         info->received += load(&place->received);
         info->received_bytes += load(&place->received_bytes);
         info->lost += load(&place->lost);
-        info->data_sleeps += load(&place->sleeps);
+        info->data_sleeps += load(&place->sleeps.count);
         info->readers += owner != 0 && !verso__channel_is_dead(channel, owner);
     }
+}
+
+static unsigned count_clients(const struct verso_channel *channel)
+{
+    unsigned count = 0;
+
+    for (uint32_t lane = 1; lane <= channel->plan.clients_most; lane++) {
+        uint64_t owner = load(&verso__channel_lane_at(channel, lane)->readers[0].owner);
+
+        count += owner != 0 && !verso__channel_is_dead(channel, owner);
+    }
+    return count;
 }
 
 int verso_channel_info(const struct verso_channel *channel, struct verso_channel_info *out_info)
@@ -59,7 +71,7 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.flags = channel->plan.flags;
     info.capacity_bytes = channel->plan.capacity_bytes;
     info.message_bytes_most = channel->bytes_most;
-    verso__channel_stand(channel, &side);
+    verso__channel_stand(channel, 0, &side);
     info.used_bytes = verso__min_u64(load(&lane->tail) - side.way->head(&side), info.capacity_bytes);
     add_writers(channel, &info);
     add_readers(channel, &info);
@@ -69,6 +81,8 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.dead_readers = load(&lane->dead_readers);
     info.writer_room = channel->plan.writers_most;
     info.reader_room = channel->plan.readers_most;
+    info.client_room = channel->plan.clients_most;
+    info.clients = count_clients(channel);
     info.barrier = atomic_load(&lane->data_bell.fences) ? "fence" : "membarrier";
     info.struct_bytes = struct_bytes;
     *out_info = info;

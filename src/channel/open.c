@@ -21,6 +21,7 @@
 #define FLAGS_OF_PLAN (VERSO_CHANNEL_LASTING | VERSO_CHANNEL_REDELIVER)
 
 #define CAPACITY_DEFAULT (UINT64_C(256) << 10)
+#define ANSWERS_DEFAULT (UINT64_C(64) << 10)
 #define MOST_DEFAULT 16
 #define READ_WRITE (VERSO__OS_ACCESS_READ | VERSO__OS_ACCESS_WRITE)
 
@@ -58,6 +59,22 @@ static uint64_t power_of_two(uint64_t bytes)
     return power;
 }
 
+/* Who asks also sends, and is to be told what became of it. */
+static bool has_sound_answers(const struct verso__channel_plan *plan, uint64_t content_bytes)
+{
+    uint64_t lanes_bytes, rings_bytes, clients = plan->clients_most, bytes = plan->answers_bytes;
+
+    if (clients == 0)
+        return true;
+    return clients <= plan->writers_most && plan->kind != VERSO_CHANNEL_BROADCAST &&
+           plan->full != VERSO_CHANNEL_FULL_DROP_OLDEST && bytes >= verso__os_page_bytes() &&
+           (bytes & (bytes - 1)) == 0 && plan->lane_bytes % sizeof(uint64_t) == 0 &&
+           verso__multiply_u64(plan->lane_bytes, clients + 1, &lanes_bytes) &&
+           verso__within(plan->lanes_offset, lanes_bytes, content_bytes) &&
+           verso__multiply_u64(bytes, clients, &rings_bytes) &&
+           verso__within(plan->ring_offset + plan->capacity_bytes, rings_bytes, content_bytes);
+}
+
 /* What a plan must be, whoever made it. */
 static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_bytes)
 {
@@ -72,14 +89,16 @@ static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_by
            plan->readers_most <= (may_have_readers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
            plan->lanes_offset % page == 0 && plan->lane_bytes >= sizeof(struct verso__channel_lane) &&
            verso__within(plan->lanes_offset, plan->lane_bytes, content_bytes) && plan->ring_offset % page == 0 &&
-           verso__within(plan->ring_offset, plan->capacity_bytes, content_bytes);
+           verso__within(plan->ring_offset, plan->capacity_bytes, content_bytes) &&
+           has_sound_answers(plan, content_bytes);
 }
 
-static unsigned most_of(unsigned given, bool may_have_many)
+/* By default there is room for all who need a place. */
+static unsigned most_of(unsigned given, unsigned needed, bool may_have_many)
 {
     if (given)
         return given;
-    return may_have_many ? MOST_DEFAULT : 1;
+    return may_have_many ? (needed > MOST_DEFAULT ? needed : MOST_DEFAULT) : 1;
 }
 
 /* How such a channel is received from; NULL: this version of the library does not know. */
@@ -92,36 +111,56 @@ static const struct verso__channel_way *way_of(const struct verso__channel_plan 
 
 static bool is_possible(const struct verso__channel_plan *plan)
 {
-    return way_of(plan) && !(plan->flags & VERSO_CHANNEL_REDELIVER) && plan->clients_most == 0;
+    return way_of(plan) && !(plan->flags & VERSO_CHANNEL_REDELIVER);
+}
+
+/* Where everything lies; *out_content_bytes is the end of it. */
+static bool plan_lay_out(struct verso__channel_plan *plan, uint64_t granule, uint64_t *out_content_bytes)
+{
+    uint64_t page = verso__os_page_bytes(), lane_bytes, ring_offset;
+
+    plan->lanes_offset = page;
+    if (!verso__round_up(sizeof(struct verso__channel_lane), page, &lane_bytes) ||
+        !verso__round_up(plan->lanes_offset + lane_bytes * (plan->clients_most + UINT64_C(1)), granule, &ring_offset))
+        return false;
+    plan->lane_bytes = lane_bytes;
+    plan->ring_offset = ring_offset;
+    *out_content_bytes = ring_offset + plan->capacity_bytes + plan->clients_most * plan->answers_bytes;
+    return true;
+}
+
+static bool is_too_long(uint64_t ring_bytes) /* lengths have 32 bits */
+{
+    return ring_bytes > verso__os_address_space_bytes() / 8 || ring_bytes > UINT64_C(1) << 32;
 }
 
 static int plan_make(const struct verso_channel_options *options, struct verso__channel_plan *out_plan,
                      uint64_t *out_content_bytes)
 {
-    uint64_t page = verso__os_page_bytes(), granule = page, lane_bytes, ring_offset;
+    uint64_t granule = verso__os_page_bytes(), content_bytes;
     uint64_t wanted = options->capacity_bytes ? options->capacity_bytes : CAPACITY_DEFAULT;
+    uint64_t answers = options->answers_bytes ? options->answers_bytes : ANSWERS_DEFAULT;
     struct verso__channel_plan plan = { .full = options->full, .flags = options->flags & FLAGS_OF_PLAN };
 
+    if (options->clients_most > VERSO__CHANNEL_PLACES)
+        return VERSO_E_OPTIONS;
     plan.kind = options->kind == VERSO_CHANNEL_KIND_ANY ? VERSO_CHANNEL_SPSC : options->kind;
-    plan.writers_most = most_of(options->writers_most, may_have_writers(plan.kind));
-    plan.readers_most = most_of(options->readers_most, may_have_readers(plan.kind));
+    plan.writers_most = most_of(options->writers_most, options->clients_most, may_have_writers(plan.kind));
+    plan.readers_most = most_of(options->readers_most, 0, may_have_readers(plan.kind));
     plan.clients_most = options->clients_most;
     plan.header_bytes = VERSO__CHANNEL_HEADER_BYTES;
-    if (wanted > verso__os_address_space_bytes() / 8 || wanted > UINT64_C(1) << 32) /* lengths have 32 bits */
+    if (is_too_long(wanted) || is_too_long(answers))
         return VERSO_E_OVERFLOW;
     if (options->flags & VERSO_CHANNEL_HUGE && verso__os_huge_page_bytes())
         granule = verso__os_huge_page_bytes();
     plan.capacity_bytes = power_of_two(wanted);
-    plan.lanes_offset = page;
-    if (!verso__round_up(sizeof(struct verso__channel_lane), page, &lane_bytes) ||
-        !verso__round_up(plan.lanes_offset + lane_bytes, granule, &ring_offset))
+    plan.answers_bytes = plan.clients_most ? power_of_two(answers) : 0;
+    if (!plan_lay_out(&plan, granule, &content_bytes))
         return VERSO_E_OVERFLOW;
-    plan.lane_bytes = lane_bytes;
-    plan.ring_offset = ring_offset;
     plan.checksum = checksum(&plan);
-    *out_content_bytes = plan.ring_offset + plan.capacity_bytes;
-    if (!is_sound(&plan, *out_content_bytes) || !is_possible(&plan))
+    if (!is_sound(&plan, content_bytes) || !is_possible(&plan))
         return VERSO_E_OPTIONS;
+    *out_content_bytes = content_bytes;
     *out_plan = plan;
     return 0;
 }
@@ -135,43 +174,75 @@ static int plan_write(void *data, uint64_t bytes, void *arg)
 
 /* ---- The ring, twice side by side ---- */
 
-static int map_ring(struct verso_channel *channel, const char **out_step)
+static void unmap_ring(struct verso__channel_ring *ring)
 {
-    size_t capacity = (size_t)channel->plan.capacity_bytes, page = verso__os_page_bytes();
-    uint64_t offset = channel->share->made.content_offset + channel->plan.ring_offset;
-    int r;
+    if (ring->span)
+        (void)verso__os_unmap(ring->span, ring->span_bytes);
+    *ring = (struct verso__channel_ring){ 0 };
+}
 
-    *out_step = "mmap";
-    channel->span_bytes = 2 * capacity + 2 * page;
-    r = verso__os_reserve(channel->span_bytes, verso__os_huge_page_bytes() ? verso__os_huge_page_bytes() : page,
-                          &channel->span);
-    if (r < 0)
-        return r;
-    channel->ring = channel->span;
+static int map_twice(const struct verso_channel *channel, uint64_t offset, size_t capacity,
+                     struct verso__channel_ring *ring)
+{
+    int r = 0;
+
     for (size_t i = 0; r == 0 && i < 2; i++) {
         void *half;
 
-        r = verso__os_map(channel->ring + i * capacity, capacity, READ_WRITE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_OVER,
-                          channel->share->fd, offset, &half);
+        r = verso__os_map(ring->ring + i * capacity, capacity, READ_WRITE, VERSO__OS_MAP_SHARED | VERSO__OS_MAP_OVER,
+                          channel->share->fd, channel->share->made.content_offset + offset, &half);
     }
     if (r < 0)
         return r;
     /* Page faults in the middle of a message would be seen as its latency. Advice: the memory is there in any case. */
-    (void)verso__os_populate(channel->ring, 2 * capacity, true);
-    (void)verso__os_advise(channel->ring + capacity, capacity, VERSO__OS_ADVICE_NO_CORE);
+    (void)verso__os_populate(ring->ring, 2 * capacity, true);
+    (void)verso__os_advise(ring->ring + capacity, capacity, VERSO__OS_ADVICE_NO_CORE);
     if (channel->share->flags & VERSO_SHARE_NO_CORE)
-        return verso__os_advise(channel->ring, capacity, VERSO__OS_ADVICE_NO_CORE);
+        return verso__os_advise(ring->ring, capacity, VERSO__OS_ADVICE_NO_CORE);
     return 0;
 }
 
-/* Says to all who use the lane whether movers must have barriers of their own. */
+static int map_ring(const struct verso_channel *channel, uint64_t offset, uint64_t capacity_bytes,
+                    struct verso__channel_ring *out_ring)
+{
+    size_t page = verso__os_page_bytes(), huge = verso__os_huge_page_bytes();
+    struct verso__channel_ring ring = { .span_bytes = 2 * (size_t)capacity_bytes + 2 * page };
+    int r = verso__os_reserve(ring.span_bytes, huge && capacity_bytes >= huge ? huge : page, &ring.span);
+
+    if (r < 0)
+        return r;
+    ring.ring = ring.span;
+    r = map_twice(channel, offset, (size_t)capacity_bytes, &ring);
+    if (r < 0)
+        unmap_ring(&ring);
+    else
+        *out_ring = ring;
+    return r;
+}
+
+int verso__channel_map_answers(struct verso_channel *channel, uint32_t lane)
+{
+    uint64_t bytes = channel->plan.answers_bytes;
+    int r = 0;
+
+    (void)pthread_mutex_lock(&channel->mutex);
+    if (!channel->answers[lane - 1].span)
+        r = map_ring(channel, channel->plan.ring_offset + channel->plan.capacity_bytes + (lane - 1) * bytes, bytes,
+                     &channel->answers[lane - 1]);
+    (void)pthread_mutex_unlock(&channel->mutex);
+    return r;
+}
+
+/* Says to all who use the lanes whether movers must have barriers of their own. */
 static void announce(struct verso_channel *channel)
 {
     channel->has_barrier = verso__os_barrier_shared_announce() == 0 && verso__os_barrier_shared() == 0;
     if (channel->has_barrier)
         return;
-    atomic_store(&channel->lane->data_bell.fences, 1);
-    atomic_store(&channel->lane->room_bell.fences, 1);
+    for (uint32_t lane = 0; lane <= channel->plan.clients_most; lane++) {
+        atomic_store(&verso__channel_lane_at(channel, lane)->data_bell.fences, 1);
+        atomic_store(&verso__channel_lane_at(channel, lane)->room_bell.fences, 1);
+    }
 }
 
 /* ---- Attaching ---- */
@@ -199,8 +270,10 @@ static int plan_read(struct verso_channel *channel, const struct verso_channel_o
 
 static void channel_free(struct verso_channel *channel)
 {
-    if (channel->span)
-        (void)verso__os_unmap(channel->span, channel->span_bytes);
+    for (uint32_t i = 0; channel->answers && i < channel->plan.clients_most; i++)
+        unmap_ring(&channel->answers[i]);
+    free(channel->answers);
+    unmap_ring(&channel->ring);
     (void)pthread_mutex_destroy(&channel->mutex);
     free(channel);
 }
@@ -218,8 +291,15 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
     (void)pthread_mutex_init(&channel->mutex, NULL);
     channel->share = share;
     r = plan_read(channel, options, &hint);
-    if (r == 0)
-        r = map_ring(channel, &step);
+    if (r == 0) {
+        step = "mmap";
+        r = map_ring(channel, channel->plan.ring_offset, channel->plan.capacity_bytes, &channel->ring);
+    }
+    if (r == 0 && channel->plan.clients_most) {
+        step = "calloc";
+        channel->answers = calloc(channel->plan.clients_most, sizeof(*channel->answers));
+        r = channel->answers ? 0 : -ENOMEM;
+    }
     if (r < 0) {
         channel_free(channel);
         return verso__fail_hint(r, step, share->path, r == VERSO_E_KIND ? hint : NULL);
@@ -354,10 +434,12 @@ void verso_channel_close(struct verso_channel *channel)
 
     if (!channel)
         return;
-    while (channel->writers)
-        verso_channel_writer_close(channel->writers);
+    while (channel->clients)
+        verso_channel_client_close(channel->clients);
     while (channel->readers)
         verso_channel_reader_close(channel->readers);
+    while (channel->writers)
+        verso_channel_writer_close(channel->writers);
     share = channel->share;
     channel_free(channel);
     verso_share_close(share);

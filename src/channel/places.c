@@ -265,12 +265,32 @@ static int end_options(const struct verso_channel_end *given, struct verso_chann
     return 0;
 }
 
-void verso__channel_stand(const struct verso_channel *channel, struct verso__channel_side *out_side)
+/* Answers: to one reader, from as many servers as may be. */
+static void stand_at_answers(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side)
 {
+    *out_side = (struct verso__channel_side){
+        .way = &verso__channel_direct,
+        .lane = verso__channel_lane_at(channel, lane),
+        .ring = channel->answers[lane - 1].ring,
+        .mask = channel->plan.answers_bytes - 1,
+        .bytes_most = channel->plan.answers_bytes - (uint64_t)2 * VERSO__CHANNEL_HEADER_BYTES,
+        .header_bytes = VERSO__CHANNEL_HEADER_BYTES,
+        .full = VERSO_CHANNEL_FULL_WAIT,
+        .writers_most = channel->plan.readers_most,
+        .readers_most = 1,
+    };
+}
+
+void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side)
+{
+    if (lane > 0) {
+        stand_at_answers(channel, lane, out_side);
+        return;
+    }
     *out_side = (struct verso__channel_side){
         .way = channel->way,
         .lane = channel->lane,
-        .ring = channel->ring,
+        .ring = channel->ring.ring,
         .mask = channel->plan.capacity_bytes - 1,
         .bytes_most = channel->bytes_most,
         .header_bytes = channel->plan.header_bytes,
@@ -280,10 +300,10 @@ void verso__channel_stand(const struct verso_channel *channel, struct verso__cha
     };
 }
 
-static void side_fill(struct verso__channel_side *side, struct verso_channel *channel,
+static void side_fill(struct verso__channel_side *side, struct verso_channel *channel, uint32_t lane,
                       const struct verso_channel_end *end)
 {
-    verso__channel_stand(channel, side);
+    verso__channel_stand(channel, lane, side);
     side->channel = channel;
     side->forks = verso__os_forks();
     side->look_ns = end->look_ns;
@@ -317,8 +337,8 @@ static int writer_settle(struct verso_channel_writer *writer, uint64_t owner, ui
     return 0;
 }
 
-int verso_channel_writer_open(struct verso_channel *channel, const struct verso_channel_end *given,
-                              struct verso_channel_writer **out_writer)
+int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
+                               struct verso_channel_writer **out_writer)
 {
     struct verso__channel_others others;
     struct verso_channel_writer *writer;
@@ -326,15 +346,13 @@ int verso_channel_writer_open(struct verso_channel *channel, const struct verso_
     uint64_t owner, seat;
     int r;
 
-    if (!channel || !out_writer)
-        return verso__fail(-EINVAL, "arguments", NULL);
     r = end_options(given, &end);
     if (r < 0)
         return verso__fail(r, "options", NULL);
     writer = calloc(1, sizeof(*writer));
     if (!writer)
         return verso__fail(-ENOMEM, "calloc", NULL);
-    side_fill(&writer->side, channel, &end);
+    side_fill(&writer->side, channel, lane, &end);
     writer->is_alone = writer->side.writers_most == 1;
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
@@ -355,6 +373,14 @@ int verso_channel_writer_open(struct verso_channel *channel, const struct verso_
     (void)pthread_mutex_unlock(&channel->mutex);
     *out_writer = writer;
     return 0;
+}
+
+int verso_channel_writer_open(struct verso_channel *channel, const struct verso_channel_end *end,
+                              struct verso_channel_writer **out_writer)
+{
+    if (!channel || !out_writer)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    return verso__channel_writer_open(channel, 0, end, out_writer);
 }
 
 /* Under the lock. The place of nobody, or -EUSERS. */
@@ -378,13 +404,13 @@ static int reader_settle(struct verso_channel_reader *reader, const struct verso
     if (r < 0)
         return r;
     atomic_store(&reader->own->seat, seat);
-    atomic_fetch_add(&lane->opened_readers, 1);
+    verso__channel_server_begin(reader, atomic_fetch_add(&lane->opened_readers, 1) + 1);
     atomic_store(&reader->own->owner, owner);
     return 0;
 }
 
-int verso_channel_reader_open(struct verso_channel *channel, const struct verso_channel_end *given,
-                              struct verso_channel_reader **out_reader)
+int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
+                               struct verso_channel_reader **out_reader)
 {
     struct verso__channel_others others;
     struct verso_channel_reader *reader;
@@ -393,16 +419,14 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
     uint64_t owner, seat;
     int r;
 
-    if (!channel || !out_reader)
-        return verso__fail(-EINVAL, "arguments", NULL);
     r = end_options(given, &end);
     if (r < 0)
         return verso__fail(r, "options", NULL);
     reader = calloc(1, sizeof(*reader));
     if (!reader)
         return verso__fail(-ENOMEM, "calloc", NULL);
-    side_fill(&reader->side, channel, &end);
-    mutex = channel->way->readers_lock(reader->side.lane);
+    side_fill(&reader->side, channel, lane, &end);
+    mutex = reader->side.way->readers_lock(reader->side.lane);
     r = verso__channel_who(channel, &owner, &seat);
     if (r == 0)
         r = verso__channel_see_readers(&reader->side, true, &others);
@@ -422,6 +446,14 @@ int verso_channel_reader_open(struct verso_channel *channel, const struct verso_
     (void)pthread_mutex_unlock(&channel->mutex);
     *out_reader = reader;
     return 0;
+}
+
+int verso_channel_reader_open(struct verso_channel *channel, const struct verso_channel_end *end,
+                              struct verso_channel_reader **out_reader)
+{
+    if (!channel || !out_reader)
+        return verso__fail(-EINVAL, "arguments", NULL);
+    return verso__channel_reader_open(channel, 0, end, out_reader);
 }
 
 /* Whoever waits for the last one to come must learn that it has gone. */
@@ -462,6 +494,7 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
         link = &(*link)->next;
     *link = reader->next;
     (void)pthread_mutex_unlock(&reader->side.channel->mutex);
+    verso__channel_server_end(reader);
     if (verso__channel_is_here(&reader->side)) {
         if (reader->held_bytes)
             (void)verso_channel_release(reader);

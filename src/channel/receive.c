@@ -208,6 +208,7 @@ int verso_channel_receive(struct verso_channel_reader *reader, int timeout_ms,
     r = next(reader, timeout_ms, &message, &span);
     if (r < 0)
         return r;
+    verso__channel_note(reader, &message);
     hold(reader, span, 1, message.bytes);
     *out_message = message;
     return 0;
@@ -230,10 +231,12 @@ int verso_channel_receive_many(struct verso_channel_reader *reader, int timeout_
     r = next(reader, timeout_ms, &message, &span);
     if (r < 0)
         return r;
+    verso__channel_note(reader, &message);
     out_messages[0] = message;
     bytes = message.bytes;
     while (number < room && span <= reader->side.mask &&
            (one = show(reader, reader->position + span, &out_messages[number])) != 0) {
+        verso__channel_note(reader, &out_messages[number]);
         bytes += out_messages[number++].bytes;
         span += one;
     }
@@ -282,6 +285,7 @@ int verso_channel_read(struct verso_channel_reader *reader, void *out_data, size
     }
     if (message.bytes > 0)
         memcpy(out_data, message.data, message.bytes);
+    verso__channel_note(reader, &message);
     reader->held_bytes = span;
     verso__channel_publish(&reader->own->received, ++reader->received);
     verso__channel_publish(&reader->own->received_bytes, reader->received_bytes += message.bytes);

@@ -98,8 +98,12 @@ static int look_at_others(const struct verso__channel_wait *wait, bool is_thorou
                           struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
-    int r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
-                            : verso__channel_see_writers(side, is_thorough, out_others);
+    int r;
+
+    if (side->see)
+        return side->see(side, is_thorough, out_others);
+    r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
+                        : verso__channel_see_writers(side, is_thorough, out_others);
 
     if (r < 0)
         return r;
@@ -134,9 +138,11 @@ static int sleep_once(struct verso__channel_wait *wait, const struct verso__chan
 
     if (now >= deadline_ns)
         return -ETIMEDOUT;
-    verso__channel_publish(wait->sleeps, atomic_load_explicit(wait->sleeps, memory_order_relaxed) + 1);
+    verso__channel_publish(&wait->sleeps->count, atomic_load_explicit(&wait->sleeps->count, memory_order_relaxed) + 1);
+    verso__channel_publish(&wait->sleeps->is_asleep, 1);
     r = verso__share_wait(&wait->bell->word, seen, others->seats, others->seat_count,
                           verso__min_u64(deadline_ns, now + slice_of(wait, others)));
+    verso__channel_publish(&wait->sleeps->is_asleep, 0);
     wait->wanted = 0;
     *out_doubts = r == -EOWNERDEAD || r == -ETIMEDOUT;
     return *out_doubts ? 0 : r;
@@ -228,7 +234,7 @@ static int fail(const struct verso__channel_wait *wait, int code, const char *st
     };
     const char *hint = NULL;
 
-    if (code == VERSO_E_PEER_DIED)
+    if (code == VERSO_E_PEER_DIED && !wait->side->see)
         wait->side->deaths_told = atomic_load(deaths_of(wait));
     if (code == -EAGAIN || code == -ETIMEDOUT || code == -EPIPE) {
         hint = hints[wait->is_writer][code == -EAGAIN ? 0 : code == -ETIMEDOUT ? 1 : 2];
