@@ -17,6 +17,7 @@
 #define COMMAND_LIST(X) \
     X(watch)            \
     X(cache)            \
+    X(channel)          \
     X(copy)             \
     X(count)            \
     X(find)             \
