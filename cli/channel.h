@@ -59,6 +59,11 @@ int channel_enter(const char *name, struct verso_channel **out_channel);
 /* The actions: each answers an enum exit_code. */
 int channel_send(const char *name);
 int channel_receive(const char *name);
+int channel_bench(const char *name); /* NULL: of a channel without a name */
+
+/* As the options have it. */
+const char *channel_kind_shown(enum verso_channel_kind kind);
+const char *channel_full_shown(enum verso_channel_full full);
 
 /* ---- channel_input.c: messages out of a stream ---- */
 

@@ -48,6 +48,8 @@ static const struct option_row options[] = {
     { 'n', "count", OPTION_COUNT, "COUNT", "receive: so many messages, then end", &channel_request.count },
     { 0, "from", OPTION_TEXT, "next|oldest|last=N", "receive, broadcast: where to begin", &channel_request.from },
     { 'f', "follow", OPTION_FLAG, NULL, "receive: go on when the last writer has left", &channel_request.follow },
+    { 's', "size", OPTION_BYTES, "SIZE", "bench: of a message; without it, 64", &channel_request.size_bytes },
+    { 0, "seconds", OPTION_SECONDS, "SECONDS", "bench: how long; without it, 2", &channel_request.seconds },
     { 0, NULL, OPTION_FLAG, NULL, NULL, NULL },
 };
 
@@ -58,7 +60,9 @@ enum action {
     SEND = 1 << 1,
     RECEIVE = 1 << 2,
     REMOVE = 1 << 3,
+    BENCH = 1 << 4,
 };
+#define ACTIONS "create, send, receive, bench or remove"
 #define MAKING (CREATE | SEND | RECEIVE)
 
 static const struct {
@@ -66,8 +70,8 @@ static const struct {
     unsigned actions;
     const char *with; /* for the complaint */
 } uses[] = {
-    { "kind", MAKING, "create, send and receive" },
-    { "capacity", MAKING, "create, send and receive" },
+    { "kind", MAKING | BENCH, "create, send, receive and bench" },
+    { "capacity", MAKING | BENCH, "create, send, receive and bench" },
     { "full", MAKING, "create, send and receive" },
     { "writers", MAKING, "create, send and receive" },
     { "readers", MAKING, "create, send and receive" },
@@ -75,7 +79,7 @@ static const struct {
     { "keep", MAKING, "create, send and receive" },
     { "redeliver", MAKING, "create, send and receive" },
     { "mode", MAKING, "create, send and receive" },
-    { "huge", MAKING, "create, send and receive" },
+    { "huge", MAKING | BENCH, "create, send, receive and bench" },
     { "attach", SEND | RECEIVE, "send and receive" },
     { "null", SEND | RECEIVE, "send and receive" },
     { "records", SEND | RECEIVE, "send and receive" },
@@ -83,6 +87,8 @@ static const struct {
     { "count", RECEIVE, "receive" },
     { "from", RECEIVE, "receive" },
     { "follow", RECEIVE, "receive" },
+    { "size", BENCH, "bench" },
+    { "seconds", BENCH, "bench" },
 };
 #define USES (sizeof(uses) / sizeof(uses[0]))
 
@@ -108,8 +114,8 @@ static int check_options(enum action action)
     for (size_t i = 0; i < USES; i++)
         if (!(uses[i].actions & action) && is_given(&options[i]))
             return trouble("--%s goes with %s", uses[i].option, uses[i].with);
-    if (common.json && action != RECEIVE)
-        return trouble("--json goes with receive");
+    if (common.json && !(action & (RECEIVE | BENCH)))
+        return trouble("--json goes with receive and bench");
     if (channel_request.null_ends && channel_request.records)
         return trouble("only one of --null and --records at a time");
     if (common.json && (channel_request.null_ends || channel_request.records))
@@ -122,6 +128,20 @@ static int check_options(enum action action)
 enum channel_framing channel_framing(void)
 {
     return channel_request.records ? CHANNEL_RECORDS : channel_request.null_ends ? CHANNEL_NULLS : CHANNEL_LINES;
+}
+
+const char *channel_kind_shown(enum verso_channel_kind kind)
+{
+    static const char *const names[] = { "any", "spsc", "mpsc", "mpmc", "broadcast" };
+
+    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
+}
+
+const char *channel_full_shown(enum verso_channel_full full)
+{
+    static const char *const names[] = { "wait", "refuse", "drop-newest", "drop-oldest" };
+
+    return full < sizeof(names) / sizeof(names[0]) ? names[full] : "?";
 }
 
 uint64_t channel_milliseconds(double seconds)
@@ -244,11 +264,23 @@ static int take_away(int count, char **names)
     return answer;
 }
 
-static int one_name(const char *action, int count, char **names, int (*act)(const char *name))
+static int run_action(enum action action, const char *word, int count, char **names)
 {
+    static const struct {
+        enum action action;
+        int (*act)(const char *name);
+    } acts[] = { { CREATE, create }, { SEND, channel_send }, { RECEIVE, channel_receive }, { BENCH, channel_bench } };
+
+    if (action == REMOVE)
+        return take_away(count, names);
+    if (action == BENCH && count == 0)
+        return channel_bench(NULL);
     if (count != 1)
-        return trouble("%s takes one name", action);
-    return act(names[0]);
+        return trouble("%s takes one name", word);
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+        if (acts[i].action == action)
+            return acts[i].act(names[0]);
+    return EXIT_TROUBLE;
 }
 
 static int run(int count, char **arguments)
@@ -256,34 +288,27 @@ static int run(int count, char **arguments)
     static const struct {
         const char *name;
         enum action action;
-        int (*act)(const char *name);
     } actions[] = {
-        { "create", CREATE, create },
-        { "send", SEND, channel_send },
-        { "receive", RECEIVE, channel_receive },
-        { "remove", REMOVE, NULL },
+        { "create", CREATE }, { "send", SEND }, { "receive", RECEIVE }, { "bench", BENCH }, { "remove", REMOVE }
     };
 
     if (count == 0)
-        return trouble("what to do? create, send, receive or remove; see `verso channel --help`");
+        return trouble("what to do? " ACTIONS "; see `verso channel --help`");
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         int answer;
 
         if (strcmp(arguments[0], actions[i].name) != 0)
             continue;
         answer = check_options(actions[i].action);
-        if (answer >= 0)
-            return answer;
-        return actions[i].act ? one_name(arguments[0], count - 1, arguments + 1, actions[i].act)
-                              : take_away(count - 1, arguments + 1);
+        return answer >= 0 ? answer : run_action(actions[i].action, arguments[0], count - 1, arguments + 1);
     }
-    return trouble("%s: create, send, receive or remove", arguments[0]);
+    return trouble("%s: " ACTIONS, arguments[0]);
 }
 
 const struct command command_channel = {
     .name = "channel",
     .summary = "messages between processes, through shared memory",
-    .arguments = "create NAME | send NAME | receive NAME | remove NAME...",
+    .arguments = "create NAME | send NAME | receive NAME | bench [NAME] | remove NAME...",
     .example = "  $ verso channel receive orders          in one shell\n"
                "  $ verso channel send orders <file       in another\n",
     .details =
@@ -292,6 +317,7 @@ const struct command command_channel = {
         "create    make a channel that stays until it is removed\n"
         "send      lines of standard input into a channel, which is made when there is none\n"
         "receive   to standard output, until the last writer has left; makes the channel, too\n"
+        "bench     measure: how many messages a second, how long there and back, and the least there can be\n"
         "remove    take names away; who is in a channel goes on with it\n"
         "\n"
         "Kinds: one writer and one reader (spsc), writers and one reader (mpsc), writers and readers of whom one\n"

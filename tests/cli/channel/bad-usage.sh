@@ -24,4 +24,9 @@ try receive one --from=first
 try receive one --from=last=
 try receive one --from=oldest
 try receive one --timeout=soon
+try bench one two
+try bench --seconds=0
+try bench --size=1M
+try bench --lasting
+try send one --size=3
 ls -A

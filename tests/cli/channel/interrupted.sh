@@ -30,10 +30,10 @@ ended $writer send
 verso channel remove full
 sed 's/[0-9][0-9]* sent/N sent/' told
 # The end of the input, and nobody comes.
-echo unheard | verso channel send talk 2>told &
+echo unheard | verso channel send talk 2>unheard &
 writer=$!
-lines told 1
+lines unheard 1
 interrupt $writer
 ended $writer send
-cat told
+cat unheard
 ls names
