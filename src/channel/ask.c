@@ -299,6 +299,7 @@ static int see_servers(struct verso__channel_side *side, bool is_thorough, struc
     const struct verso_channel *channel = client->channel;
     int r = verso__channel_see_writers(side, is_thorough, out_others);
 
+    out_others->alive = 0; /* who has only answered before does not count */
     if (r == 0)
         r = verso__channel_see_readers(&client->writer->side, is_thorough, out_others);
     if (r == 0)

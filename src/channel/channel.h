@@ -160,6 +160,8 @@ struct verso__channel_side;
 struct verso__channel_others;
 
 struct verso__channel_way {
+    unsigned wakes; /* how many readers a message wakes: one where one gets it, else all */
+
     /* The public calls; arguments were checked, and that this is not a child of fork(). Release: something is held.
      * Those of the direct way are NULL: they are the public calls' own bodies. */
     int (*receive)(struct verso_channel_reader *reader, int timeout_ms, struct verso_channel_message *out_messages,
@@ -183,7 +185,8 @@ struct verso__channel_way {
      * alone. NULL: only readers do. */
     int (*make_room)(struct verso_channel_writer *writer, uint64_t tail, uint64_t span);
 };
-extern const struct verso__channel_way verso__channel_direct; /* receive.c */
+extern const struct verso__channel_way verso__channel_direct;                         /* receive.c */
+extern const struct verso__channel_way verso__channel_taken, verso__channel_dropping; /* take.c */
 
 /* ---- A channel, as this process has it ---- */
 
@@ -218,7 +221,8 @@ struct verso__channel_side {
     uint64_t mask;
     uint64_t bytes_most;
     uint32_t header_bytes;
-    uint32_t full; /* enum verso_channel_full */
+    uint32_t full;  /* enum verso_channel_full */
+    uint32_t flags; /* of the plan */
     uint32_t writers_most;
     uint32_t readers_most;
     uint32_t place;
@@ -313,15 +317,17 @@ int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, con
 int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
 
 /*
- * The other side of @side: how many live, and whom to watch; puts in order what the dead left, and counts them. Who is
- * not marked as dead by the kernel is asked about only when @is_thorough: that takes some 10 us for each.
+ * One side of @side's lane, added to @out_others: how many live, and whom to watch. Puts in order what the dead left,
+ * and counts them. Who is not marked as dead by the kernel is asked about only when @is_thorough: that takes some 10 us
+ * for each.
  */
 struct verso__channel_others {
     unsigned alive;
     size_t seat_count;
     bool is_unsure; /* some can't be watched, so look again soon */
-    struct verso__share_seat seats[VERSO__CHANNEL_PLACES];
+    struct verso__share_seat seats[2 * VERSO__CHANNEL_PLACES];
 };
+void verso__channel_see_nobody(struct verso__channel_others *out_others);
 int verso__channel_see_writers(struct verso__channel_side *side, bool is_thorough,
                                struct verso__channel_others *out_others);
 int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
@@ -429,5 +435,6 @@ static inline bool verso__channel_is_here(const struct verso__channel_side *side
 }
 
 int verso__channel_fail_fork(void);
+int verso__channel_fail_long(void);
 
 #endif

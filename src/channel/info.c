@@ -75,6 +75,7 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.used_bytes = verso__min_u64(load(&lane->tail) - side.way->head(&side), info.capacity_bytes);
     add_writers(channel, &info);
     add_readers(channel, &info);
+    info.dropped += load(&lane->dropped_oldest);
     info.lost += load(&lane->lost_held);
     info.given_up = load(&lane->given_up);
     info.dead_writers = load(&lane->dead_writers);

@@ -83,7 +83,8 @@ static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_by
     return plan->checksum == checksum(plan) && plan->kind >= VERSO_CHANNEL_SPSC &&
            plan->kind <= VERSO_CHANNEL_BROADCAST && plan->full <= VERSO_CHANNEL_FULL_DROP_OLDEST &&
            plan->header_bytes == VERSO__CHANNEL_HEADER_BYTES && plan->capacity_bytes >= page &&
-           (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 && plan->writers_most >= 1 &&
+           (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 && !(plan->flags & ~(uint32_t)FLAGS_OF_PLAN) &&
+           (!(plan->flags & VERSO_CHANNEL_REDELIVER) || plan->kind == VERSO_CHANNEL_MPMC) && plan->writers_most >= 1 &&
            plan->writers_most <= (may_have_writers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
            plan->readers_most >= 1 &&
            plan->readers_most <= (may_have_readers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
@@ -106,12 +107,16 @@ static const struct verso__channel_way *way_of(const struct verso__channel_plan 
 {
     bool is_one = plan->kind == VERSO_CHANNEL_SPSC || plan->kind == VERSO_CHANNEL_MPSC;
 
-    return is_one && plan->full <= VERSO_CHANNEL_FULL_DROP_NEWEST ? &verso__channel_direct : NULL;
+    if (plan->kind == VERSO_CHANNEL_BROADCAST)
+        return NULL;
+    if (plan->full == VERSO_CHANNEL_FULL_DROP_OLDEST)
+        return &verso__channel_dropping;
+    return is_one ? &verso__channel_direct : &verso__channel_taken;
 }
 
 static bool is_possible(const struct verso__channel_plan *plan)
 {
-    return way_of(plan) && !(plan->flags & VERSO_CHANNEL_REDELIVER);
+    return way_of(plan);
 }
 
 /* Where everything lies; *out_content_bytes is the end of it. */

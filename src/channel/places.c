@@ -207,14 +207,22 @@ static int look_at_readers(struct look *look)
     return 0;
 }
 
+void verso__channel_see_nobody(struct verso__channel_others *out_others)
+{
+    out_others->alive = 0;
+    out_others->seat_count = 0;
+    out_others->is_unsure = false;
+}
+
 /* Once without the lock; and only when somebody is dead, once more with it. */
 static int see(struct verso__channel_side *side, bool is_thorough, struct verso_mutex *mutex,
                int (*look_at)(struct look *look), struct verso__channel_others *out_others)
 {
     struct look look = { side, out_others, is_thorough, false, false };
+    unsigned alive = out_others->alive;
+    size_t seat_count = out_others->seat_count;
     int r;
 
-    *out_others = (struct verso__channel_others){ 0 };
     r = look_at(&look);
     if (r < 0 || !look.found_dead)
         return r;
@@ -225,7 +233,8 @@ static int see(struct verso__channel_side *side, bool is_thorough, struct verso_
     }
     if (r < 0)
         return r;
-    *out_others = (struct verso__channel_others){ 0 };
+    out_others->alive = alive;
+    out_others->seat_count = seat_count;
     look.has_lock = true;
     r = look_at(&look);
     verso__channel_unlock(mutex);
@@ -276,6 +285,7 @@ static void stand_at_answers(const struct verso_channel *channel, uint32_t lane,
         .bytes_most = channel->plan.answers_bytes - (uint64_t)2 * VERSO__CHANNEL_HEADER_BYTES,
         .header_bytes = VERSO__CHANNEL_HEADER_BYTES,
         .full = VERSO_CHANNEL_FULL_WAIT,
+        .flags = channel->plan.flags & (uint32_t)VERSO_CHANNEL_LASTING,
         .writers_most = channel->plan.readers_most,
         .readers_most = 1,
     };
@@ -295,6 +305,7 @@ void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, st
         .bytes_most = channel->bytes_most,
         .header_bytes = channel->plan.header_bytes,
         .full = channel->plan.full,
+        .flags = channel->plan.flags,
         .writers_most = channel->plan.writers_most,
         .readers_most = channel->plan.readers_most,
     };
@@ -355,6 +366,7 @@ int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, con
     side_fill(&writer->side, channel, lane, &end);
     writer->is_alone = writer->side.writers_most == 1;
     r = verso__channel_who(channel, &owner, &seat);
+    verso__channel_see_nobody(&others);
     if (r == 0)
         r = verso__channel_see_writers(&writer->side, true, &others);
     if (r == 0)
@@ -428,6 +440,7 @@ int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, con
     side_fill(&reader->side, channel, lane, &end);
     mutex = reader->side.way->readers_lock(reader->side.lane);
     r = verso__channel_who(channel, &owner, &seat);
+    verso__channel_see_nobody(&others);
     if (r == 0)
         r = verso__channel_see_readers(&reader->side, true, &others);
     if (r == 0)

@@ -181,6 +181,7 @@ static uint64_t head(const struct verso__channel_side *side)
 }
 
 const struct verso__channel_way verso__channel_direct = {
+    .wakes = VERSO__CHANNEL_ALL,
     .readers_lock = readers_lock,
     .settle = settle,
     .look = look,
@@ -189,6 +190,11 @@ const struct verso__channel_way verso__channel_direct = {
 };
 
 /* ---- The public calls ---- */
+
+int verso__channel_fail_long(void)
+{
+    return verso__fail_hint(-EMSGSIZE, "read", NULL, "the message is longer than the room for it: it is still next");
+}
 
 int verso_channel_receive(struct verso_channel_reader *reader, int timeout_ms,
                           struct verso_channel_message *out_message)
@@ -280,8 +286,7 @@ int verso_channel_read(struct verso_channel_reader *reader, void *out_data, size
             *out_message = message;
             out_message->data = NULL;
         }
-        return verso__fail_hint(-EMSGSIZE, "read", NULL,
-                                "the message is longer than the room for it: it is still next");
+        return verso__channel_fail_long();
     }
     if (message.bytes > 0)
         memcpy(out_data, message.data, message.bytes);

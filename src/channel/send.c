@@ -51,6 +51,42 @@ static int look_alone(void *end, uint64_t span)
     return look_for_room(writer, writer->tail, span);
 }
 
+static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
+{
+    writer->tail = tail;
+    atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
+}
+
+/*
+ * Under the lock: where the record begins, and whether there is room for it. As look_for_room(). A tail that lags is
+ * put right at once, since who waits for room goes by it.
+ */
+static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
+{
+    uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
+    int r = verso__channel_walk(&writer->side, tail, &writer->tail);
+
+    if (r < 0)
+        return r;
+    if (__builtin_expect(writer->tail != tail, 0))
+        set_tail(writer, writer->tail);
+    if (writer->tail - writer->head <= writer->side.mask && has_room(writer, writer->tail, span))
+        return 0;
+    return look_for_room(writer, writer->tail, span);
+}
+
+/* What can be seen is not all when a writer may make room. */
+static int try_among_others(struct verso_channel_writer *writer, uint64_t span)
+{
+    int r = verso__channel_lock_for(&writer->side.lane->claim, 0);
+
+    if (r < 0)
+        return r;
+    r = look_at_tail(writer, span);
+    verso__channel_unlock(&writer->side.lane->claim);
+    return r;
+}
+
 /* Others may claim what is seen here: a hint, which the lock then decides. */
 static int look_among_others(void *end, uint64_t span)
 {
@@ -58,6 +94,8 @@ static int look_among_others(void *end, uint64_t span)
     uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_acquire);
     uint64_t head = writer->side.way->head(&writer->side);
 
+    if (writer->side.way->make_room)
+        return try_among_others(writer, span);
     if (tail - head > writer->side.mask) /* the tail lags behind the reader: after a death */
         return 0;
     return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - head) ? 0 : -EAGAIN;
@@ -90,7 +128,7 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
     uint32_t full = writer->side.full;
     int r;
 
-    if (full == VERSO_CHANNEL_FULL_WAIT)
+    if (full == VERSO_CHANNEL_FULL_WAIT || full == VERSO_CHANNEL_FULL_DROP_OLDEST)
         return verso__channel_wait_for(&wait, timeout_ms);
     r = wait.look(writer, span);
     if (r != -EAGAIN || full == VERSO_CHANNEL_FULL_REFUSE)
@@ -101,30 +139,6 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
 }
 
 /* ---- A record's beginning: room for it, and among others the lock ---- */
-
-static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
-{
-    writer->tail = tail;
-    atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
-}
-
-/*
- * Under the lock: where the record begins, and whether there is room for it. As look_for_room(). A tail that lags is
- * put right at once, since who waits for room goes by it.
- */
-static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
-{
-    uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
-    int r = verso__channel_walk(&writer->side, tail, &writer->tail);
-
-    if (r < 0)
-        return r;
-    if (__builtin_expect(writer->tail != tail, 0))
-        set_tail(writer, writer->tail);
-    if (writer->tail - writer->head <= writer->side.mask && has_room(writer, writer->tail, span))
-        return 0;
-    return look_for_room(writer, writer->tail, span);
-}
 
 /* What is left of a time limit; at least 1. */
 static int left_of(uint64_t deadline_ns)
@@ -256,7 +270,7 @@ int verso_channel_send(struct verso_channel_writer *writer, const void *data, si
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, 1, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
     return 0;
 }
 
@@ -320,7 +334,7 @@ int verso_channel_send_many(struct verso_channel_writer *writer, const struct ve
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, fit, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
     *out_count = fit;
     return 0;
 }
@@ -380,7 +394,7 @@ int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
         set_tail(writer, writer->tail + verso__channel_span(&writer->side, bytes));
     writer->has_reserved = false;
     count(writer, 1, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
     return 0;
 }
 
@@ -393,5 +407,5 @@ void verso_channel_abandon(struct verso_channel_writer *writer)
         return;
     make_void(writer, writer->reserved_at, verso__channel_span(&writer->side, writer->reserved_bytes));
     atomic_fetch_add_explicit(&writer->side.lane->given_up, 1, memory_order_relaxed);
-    verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
 }

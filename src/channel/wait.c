@@ -98,19 +98,22 @@ static int look_at_others(const struct verso__channel_wait *wait, bool is_thorou
                           struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
+    unsigned alive;
     int r;
 
+    verso__channel_see_nobody(out_others);
     if (side->see)
         return side->see(side, is_thorough, out_others);
     r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
                         : verso__channel_see_writers(side, is_thorough, out_others);
-
+    alive = out_others->alive;
+    if (r == 0 && !wait->is_writer && side->flags & VERSO_CHANNEL_REDELIVER)
+        r = verso__channel_see_readers(side, is_thorough, out_others); /* what they hold may come back */
     if (r < 0)
         return r;
     if (atomic_load(deaths_of(wait)) != side->deaths_told)
         return VERSO_E_PEER_DIED;
-    if (out_others->alive == 0 && atomic_load(opened_of(wait)) != 0 &&
-        !(side->channel->plan.flags & VERSO_CHANNEL_LASTING))
+    if (alive == 0 && atomic_load(opened_of(wait)) != 0 && !(side->flags & VERSO_CHANNEL_LASTING))
         return -EPIPE;
     return 0;
 }
@@ -175,6 +178,8 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
         r = sleep_once(wait, &others, seen, deadline_ns, &doubts);
         if (r < 0)
             return r;
+        if (!wait->is_writer && wait->side->way->wakes < wait->side->readers_most)
+            (void)atomic_fetch_or(&wait->bell->word, 1); /* others may sleep still */
         r = wait->look(wait->end, wait->arg);
         if (r != -EAGAIN)
             return r;

@@ -63,7 +63,7 @@ static void is_one_of(int r, const int *codes, size_t count)
     0, VERSO_CHANNEL_DROPPED, -EAGAIN, -ETIMEDOUT, VERSO_E_RANGE, -EBUSY, -EPIPE, VERSO_E_PEER_DIED, VERSO_E_CORRUPT, \
         -EUSERS, -ENOSPC
 #define RECEIVED 0, -EAGAIN, -ETIMEDOUT, -EPIPE, VERSO_E_PEER_DIED, VERSO_E_CORRUPT, -EUSERS, -ENOSPC
-#define RELEASED 0, VERSO_E_OVERRUN, VERSO_E_RANGE
+#define RELEASED 0, VERSO_E_OVERRUN, VERSO_E_RANGE, VERSO_E_CORRUPT, -EBUSY, -EUSERS, -ENOSPC
 #define OPENED 0, -EUSERS, -EBUSY, VERSO_E_CORRUPT, -ENOSPC, VERSO_E_OPTIONS
 
 /* ---- A channel, and the two views of it ---- */
@@ -75,13 +75,25 @@ static void forbid(void *address, size_t bytes)
 
 static void make(unsigned choice)
 {
-    static const enum verso_channel_kind kinds[] = { VERSO_CHANNEL_SPSC, VERSO_CHANNEL_MPSC };
+    static const struct {
+        enum verso_channel_kind kind;
+        enum verso_channel_full full;
+    } kinds[] = {
+        { VERSO_CHANNEL_SPSC, VERSO_CHANNEL_FULL_WAIT },        { VERSO_CHANNEL_MPSC, VERSO_CHANNEL_FULL_WAIT },
+        { VERSO_CHANNEL_SPSC, VERSO_CHANNEL_FULL_REFUSE },      { VERSO_CHANNEL_MPSC, VERSO_CHANNEL_FULL_REFUSE },
+        { VERSO_CHANNEL_SPSC, VERSO_CHANNEL_FULL_DROP_NEWEST }, { VERSO_CHANNEL_MPSC, VERSO_CHANNEL_FULL_DROP_NEWEST },
+        { VERSO_CHANNEL_MPMC, VERSO_CHANNEL_FULL_WAIT },        { VERSO_CHANNEL_MPMC, VERSO_CHANNEL_FULL_REFUSE },
+        { VERSO_CHANNEL_MPMC, VERSO_CHANNEL_FULL_DROP_OLDEST }, { VERSO_CHANNEL_SPSC, VERSO_CHANNEL_FULL_DROP_OLDEST },
+        { VERSO_CHANNEL_MPSC, VERSO_CHANNEL_FULL_DROP_OLDEST },
+    };
+    const size_t count = sizeof(kinds) / sizeof(kinds[0]);
     struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
     const struct verso__channel_plan *plan;
     struct verso_share *share;
 
-    options.kind = kinds[choice % 2];
-    options.full = (enum verso_channel_full)(choice / 2 % 3);
+    options.kind = kinds[choice % count].kind;
+    options.full = kinds[choice % count].full;
+    options.flags = choice / count % 2 && options.kind == VERSO_CHANNEL_MPMC ? VERSO_CHANNEL_REDELIVER : 0;
     options.capacity_bytes = RING_BYTES;
     must(verso_channel_create(NULL, &options, &here.channel) == 0);
     share = verso_channel_share(here.channel);

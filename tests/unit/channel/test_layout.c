@@ -155,7 +155,11 @@ static void test_plan_of_each_kind(void **state)
         enum verso_channel_kind kind;
         unsigned number;
         unsigned writers;
-    } kinds[] = { { VERSO_CHANNEL_KIND_ANY, 1, 1 }, { VERSO_CHANNEL_SPSC, 1, 1 }, { VERSO_CHANNEL_MPSC, 2, 16 } };
+        unsigned readers;
+    } kinds[] = { { VERSO_CHANNEL_KIND_ANY, 1, 1, 1 },
+                  { VERSO_CHANNEL_SPSC, 1, 1, 1 },
+                  { VERSO_CHANNEL_MPSC, 2, 16, 1 },
+                  { VERSO_CHANNEL_MPMC, 3, 16, 16 } };
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct verso_channel_options options = options_of(kinds[i].kind);
@@ -165,7 +169,7 @@ static void test_plan_of_each_kind(void **state)
         assert_int_equal(number_at(plan_here(), 12, 4), 0);
         assert_int_equal(number_at(plan_here(), 16, 4), 0);
         assert_int_equal(number_at(plan_here(), 32, 4), kinds[i].writers);
-        assert_int_equal(number_at(plan_here(), 36, 4), 1);
+        assert_int_equal(number_at(plan_here(), 36, 4), kinds[i].readers);
         assert_int_equal(number_at(plan_here(), 0, 8), checksum_of_plan());
         (void)channel_drop(state);
     }
