@@ -7,25 +7,27 @@
  *     ours                  |header|members|seats|####|lane ...canary...|####################|     #: can't be touched
  *     ours, of the ring                                                 |ring|ring again|####|
  *
- * The first byte of the input chooses the channel; then come steps of twelve bytes: what to scribble where (see
- * step()), and a call. Nobody else is there, so the only living name that scribbling can hit upon is our own.
+ * The first byte of the input chooses the channel; then come steps of twelve bytes: what to scribble where (see step()),
+ * and a call. With bit 7 of the first byte the peer does not wait for its turn: a thread scribbles all it has, over and
+ * over, while the calls are made again and again. Nobody else is there, so the only living name that scribbling can hit
+ * upon is our own.
  */
 #include "must.h"
 
 #include "channel/channel.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define RING_BYTES 4096
 #define STEP_BYTES 12
 #define STEPS_MOST 64
+#define RACING 0x80
+#define RACES 20
 #define CANARY 0xa5
 #define HANGS_AFTER_S 120 /* no call waits for more than a few seconds, whatever is scribbled */
 
@@ -359,27 +361,73 @@ static void call(unsigned which, size_t bytes, int timeout_ms)
 }
 
 /*
- * Bytes: 0 call, 1 length in units of 16 bytes and the time limit (bit 0: 1 ms), 2 to 11 as scribble() says. Bits 5 to
- * 7 of the call: scribble, add, at any address.
+ * A step's bytes: 0 call, 1 length in units of 33 bytes and the time limit (bit 0: 1 ms), 2 to 11 as scribble() says.
+ * Bits 5 to 7 of the call: scribble, add, at any address.
  */
-static void step(const uint8_t *data)
+static void scribble_of(const uint8_t *step)
 {
-    if (data[0] & 0x20)
-        scribble(data + 2, data[0] & 0x40, data[0] & 0x80 ? 1 : 8);
-    call(data[0] & 0x1f, (size_t)(data[1] >> 1) * 33, data[1] & 1);
+    if (step[0] & 0x20)
+        scribble(step + 2, step[0] & 0x40, step[0] & 0x80 ? 1 : 8);
+}
+
+static void call_of(const uint8_t *step)
+{
+    call(step[0] & 0x1f, (size_t)(step[1] >> 1) * 33, step[1] & 1);
+}
+
+/* ---- The input ---- */
+
+struct script {
+    const uint8_t *steps;
+    size_t count;
+    atomic_bool is_over;
+};
+
+static void *race(void *arg)
+{
+    struct script *script = arg;
+
+    while (!atomic_load(&script->is_over))
+        for (size_t i = 0; i < script->count; i++)
+            scribble_of(script->steps + i * STEP_BYTES);
+    return NULL;
+}
+
+static void run_racing(struct script *script)
+{
+    pthread_t peer;
+
+    must(pthread_create(&peer, NULL, race, script) == 0);
+    for (unsigned round = 0; round < RACES; round++)
+        for (size_t i = 0; i < script->count; i++)
+            call_of(script->steps + i * STEP_BYTES);
+    atomic_store(&script->is_over, true);
+    must(pthread_join(peer, NULL) == 0);
+}
+
+static void run_in_turn(const struct script *script)
+{
+    for (size_t i = 0; i < script->count; i++) {
+        scribble_of(script->steps + i * STEP_BYTES);
+        call_of(script->steps + i * STEP_BYTES);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
+    struct script script = { .steps = data + 1 };
+
     if (bytes < 1 + STEP_BYTES)
         return 0;
+    script.count = (bytes - 1) / STEP_BYTES < STEPS_MOST ? (bytes - 1) / STEP_BYTES : STEPS_MOST;
     (void)alarm(HANGS_AFTER_S);
-    make(data[0]);
+    make(data[0] % RACING);
     turn_writer(0);
     turn_reader();
-    data++, bytes--;
-    for (unsigned i = 0; bytes >= STEP_BYTES && i < STEPS_MOST; i++, data += STEP_BYTES, bytes -= STEP_BYTES)
-        step(data);
+    if (data[0] & RACING)
+        run_racing(&script);
+    else
+        run_in_turn(&script);
     unmake();
     (void)alarm(0);
     return 0;
