@@ -2,20 +2,28 @@
 /*
  * error - one table, one record per thread.
  *
- * The record's path lives in a buffer of the longest path the kernel accepts (PATH_MAX). A longer one can't name a
- * file, so it can only be somebody's wrong argument; it is kept up to the limit and ends in "..." so that nobody takes
- * it for whole.
+ * The record's path is kept up to the longest that the kernel accepts (PATH_MAX). A longer one can't name a file, so it
+ * can only be somebody's wrong argument; it is cut at the limit and ends in "..." so that nobody takes it for whole.
+ *
+ * Few paths are long, and memory of each thread is dear: all of a library's must fit into some 1600 bytes, or nothing
+ * that is already running can load it (dlopen, Python's ctypes), since guard and share need theirs at a fixed place. So
+ * a thread has room for short paths, and gets more with its first long one; without memory for that, it is cut, too.
  */
 #include "base/fail.h"
 #include "base/sums.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static _Thread_local char record_path[PATH_MAX];
+#define SHORT_BYTES 512
+
+static _Thread_local char short_path[SHORT_BYTES];
+static _Thread_local char *long_path; /* PATH_MAX bytes, or NULL */
 static _Thread_local struct verso_error record = { 0, 0, VERSO_OFFSET_NONE, "", "", "" };
 
 struct remedy {
@@ -61,24 +69,60 @@ static const char *remedy_of(int code)
     return "";
 }
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* its destructor ends a thread's long path */
+static bool has_key;
+
+static void long_path_free(void *path)
+{
+    free(path);
+    long_path = NULL;
+    record.path = "";
+}
+
+static void key_make(void)
+{
+    has_key = pthread_key_create(&key, long_path_free) == 0;
+}
+
+static char *long_path_make(void)
+{
+    char *path;
+
+    (void)pthread_once(&once, key_make);
+    path = has_key ? malloc(PATH_MAX) : NULL;
+    if (path && pthread_setspecific(key, path) != 0) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
 static void record_path_set(const char *path)
 {
-    size_t bytes = strnlen(path, sizeof(record_path));
+    size_t bytes = strnlen(path, PATH_MAX), room_bytes = SHORT_BYTES;
+    char *room = short_path;
 
-    if (path == record_path)
+    if (path == record.path)
         return; /* a caller passes on the path of the record it is about to replace */
-    if (bytes < sizeof(record_path)) {
-        memmove(record_path, path, bytes + 1);
-    } else {
-        memmove(record_path, path, sizeof(record_path) - 4);
-        memcpy(record_path + sizeof(record_path) - 4, "...", 4);
+    if (bytes >= SHORT_BYTES && !long_path)
+        long_path = long_path_make();
+    if (bytes >= SHORT_BYTES && long_path) {
+        room = long_path;
+        room_bytes = PATH_MAX;
     }
+    if (bytes < room_bytes) {
+        memmove(room, path, bytes + 1);
+    } else {
+        memmove(room, path, room_bytes - 4);
+        memcpy(room + room_bytes - 4, "...", 4);
+    }
+    record.path = room;
 }
 
 int verso__fail_with(const struct verso__failure *failure)
 {
     record_path_set(failure->path ? failure->path : "");
-    record.path = record_path;
     record.code = failure->code;
     record.cause = failure->cause;
     record.offset_bytes = failure->offset_bytes;

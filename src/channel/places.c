@@ -51,7 +51,9 @@ static int lock(struct verso_mutex *mutex, int timeout_ms, int too_late)
         r = verso_mutex_consistent(mutex);
     if (r == -ETIMEDOUT)
         return verso__fail_hint(too_late, "lock", NULL, "another one keeps the lock of the channel: it is stopped?");
-    return r == -EDEADLK ? verso__fail(VERSO_E_CORRUPT, "lock", NULL) : r;
+    if (r == -EDEADLK || r == -EPERM) /* our name was written there, or written over */
+        return verso__fail(VERSO_E_CORRUPT, "lock", NULL);
+    return r;
 }
 
 int verso__channel_lock_for(struct verso_mutex *mutex, int timeout_ms)

@@ -97,6 +97,37 @@ static void test_own_path_may_be_passed_on(void **state)
     assert_string_equal(verso_error_last()->path, "name");
 }
 
+/* A thread that ends leaves nothing of it, and the next has short ones again. */
+static void *fail_at_a_long_path(void *arg)
+{
+    char path[1000];
+
+    (void)arg;
+    memset(path, 'b', sizeof(path));
+    path[sizeof(path) - 1] = '\0';
+    verso__fail(-ENOENT, "open", path);
+    assert_string_equal(verso_error_last()->path, path);
+    verso__fail(-EIO, "read", verso_error_last()->path);
+    assert_string_equal(verso_error_last()->path, path);
+    verso__fail(-EIO, "read", "short");
+    assert_string_equal(verso_error_last()->path, "short");
+    path[511] = '\0';
+    verso__fail(-EIO, "read", path);
+    assert_string_equal(verso_error_last()->path, path);
+    return NULL;
+}
+
+static void test_long_paths_in_threads(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, fail_at_a_long_path, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
 static void *fail_elsewhere(void *arg)
 {
     (void)arg;
@@ -128,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_cause_is_told),
         cmocka_unit_test(test_longest_path_is_kept_and_a_longer_one_says_so),
         cmocka_unit_test(test_own_path_may_be_passed_on),
+        cmocka_unit_test(test_long_paths_in_threads),
         cmocka_unit_test(test_each_thread_has_its_own_record),
     };
 
