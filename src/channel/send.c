@@ -15,6 +15,9 @@
 /* Longer copies are made without the claim's lock. */
 #define COPY_UNDER_LOCK_MOST 1024
 
+/* Waking takes longer than copying so much: who sleeps is woken first, and finds it whole. */
+#define COPY_LONG 8192
+
 /* ---- Room ---- */
 
 static inline bool has_room(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
@@ -124,7 +127,7 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
                                         .look = writer->is_alone ? look_alone : look_among_others,
                                         .end = writer,
                                         .arg = span,
-                                        .wanted = writer->is_alone ? wanted_of(writer, tail, span) : 0 };
+                                        .wanted = wanted_of(writer, tail, span) };
     uint32_t full = writer->side.full;
     int r;
 
@@ -217,6 +220,14 @@ static inline unsigned char *content_at(const struct verso_channel_writer *write
     return writer->side.ring + (position & writer->side.mask) + writer->side.header_bytes;
 }
 
+static void copy_in(struct verso_channel_writer *writer, void *room, const void *data, size_t bytes)
+{
+    if (bytes >= COPY_LONG)
+        verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    if (bytes > 0)
+        memcpy(room, data, bytes);
+}
+
 /* Long messages are claimed first, and copied without the lock. */
 static int send_long(struct verso_channel_writer *writer, const void *data, size_t bytes, int timeout_ms)
 {
@@ -225,7 +236,7 @@ static int send_long(struct verso_channel_writer *writer, const void *data, size
 
     if (r != 0)
         return r;
-    memcpy(room, data, bytes);
+    copy_in(writer, room, data, bytes);
     return verso_channel_commit(writer, bytes);
 }
 
@@ -262,8 +273,7 @@ int verso_channel_send(struct verso_channel_writer *writer, const void *data, si
     r = begin(writer, span, timeout_ms);
     if (r != 0)
         return r;
-    if (bytes > 0)
-        memcpy(content_at(writer, writer->tail), data, bytes);
+    copy_in(writer, content_at(writer, writer->tail), data, bytes);
     put_nothing_behind(writer, writer->tail + span);
     publish(writer, writer->tail, VERSO__CHANNEL_COMMITTED, bytes);
     set_tail(writer, writer->tail + span);

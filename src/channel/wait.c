@@ -22,6 +22,7 @@
 #define SLICE_UNSURE_NS UINT64_C(1000000) /* where a death could be seen by looking alone */
 #define SLICE_WANTED_NS UINT64_C(1000000) /* how long a writer holds out for more room than it needs */
 #define LOOKS_OF_ONE_CLOCK 64
+#define SPIN_NS 5000 /* in one go: the one that is waited for may stand in line for this processor */
 
 #define YIELDS 2
 #define YIELD_LONG_NS 20000 /* longer than any message takes */
@@ -198,6 +199,7 @@ static bool is_time_to_ask(struct verso__channel_side *side, uint64_t now)
 static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_ns, const char **out_step)
 {
     struct verso__channel_others others;
+    uint64_t seen_ns = verso__os_clock_ns();
     int r, told;
 
     for (;;) {
@@ -205,9 +207,13 @@ static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_
 
         if (now >= deadline_ns)
             return -ETIMEDOUT;
-        r = look_until(wait, verso__min_u64(deadline_ns, now + SLICE_UNSURE_NS));
+        r = look_until(wait, verso__min_u64(deadline_ns, now + SPIN_NS));
         if (r != -EAGAIN)
             return r;
+        verso__os_yield();
+        if (now - seen_ns < SLICE_UNSURE_NS)
+            continue;
+        seen_ns = now;
         told = look_at_others(wait, is_time_to_ask(wait->side, now), &others);
         r = wait->look(wait->end, wait->arg);
         *out_step = "peers";
