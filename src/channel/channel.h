@@ -366,7 +366,8 @@ struct verso__channel_wait {
     verso__channel_look *look;
     void *end;
     uint64_t arg;
-    uint64_t wanted; /* room: which position of the reader will do; 0: at every ring */
+    uint64_t (*wanted)(void *end, uint64_t arg); /* room: which head will do; NULL: each time there is some */
+    bool is_impatient;                           /* it has waited for so much in vain: any will do */
 };
 
 /* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */

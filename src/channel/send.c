@@ -104,11 +104,14 @@ static int look_among_others(void *end, uint64_t span)
     return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - head) ? 0 : -EAGAIN;
 }
 
-/* An eighth of the ring, or what is needed, in terms of the head. */
-static uint64_t wanted_of(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
+/* An eighth of the ring, or what is needed, in terms of the head. Others may have taken the room that there was. */
+static uint64_t wanted_head(void *end, uint64_t span)
 {
+    const struct verso_channel_writer *writer = end;
     uint64_t capacity = verso__channel_capacity(&writer->side);
     uint64_t room = verso__max_u64(capacity / 8, span + VERSO__CHANNEL_HEADER_BYTES);
+    uint64_t tail =
+        writer->is_alone ? writer->tail : atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
 
     return tail + room - capacity;
 }
@@ -118,7 +121,7 @@ int verso__channel_look_for_room(struct verso_channel_writer *writer, uint64_t s
     return writer->is_alone ? look_alone(writer, span) : look_among_others(writer, span);
 }
 
-static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uint64_t span, int timeout_ms)
+static int wait_for_room(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
 {
     struct verso__channel_wait wait = { .side = &writer->side,
                                         .bell = &writer->side.lane->room_bell,
@@ -127,7 +130,7 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t tail, uin
                                         .look = writer->is_alone ? look_alone : look_among_others,
                                         .end = writer,
                                         .arg = span,
-                                        .wanted = wanted_of(writer, tail, span) };
+                                        .wanted = wanted_head };
     uint32_t full = writer->side.full;
     int r;
 
@@ -172,7 +175,7 @@ static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout
             return verso__fail(timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT, "send", NULL);
         if (deadline_ns == 0)
             deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
-        r = wait_for_room(writer, writer->tail, span, left_ms);
+        r = wait_for_room(writer, span, left_ms);
         if (r != 0)
             return r;
         if (timeout_ms > 0)
@@ -186,7 +189,7 @@ static inline int begin(struct verso_channel_writer *writer, uint64_t span, int 
         return claim(writer, span, timeout_ms);
     if (__builtin_expect(has_room(writer, writer->tail, span), 1))
         return 0;
-    return wait_for_room(writer, writer->tail, span, timeout_ms);
+    return wait_for_room(writer, span, timeout_ms);
 }
 
 /* ---- Its end ---- */

@@ -130,7 +130,7 @@ static uint64_t slice_of(const struct verso__channel_wait *wait, const struct ve
 {
     if (others->is_unsure)
         return SLICE_UNSURE_NS;
-    return wait->wanted ? SLICE_WANTED_NS : SLICE_NS;
+    return wait->wanted && !wait->is_impatient ? SLICE_WANTED_NS : SLICE_NS;
 }
 
 /* One sleep at most. 0: look again; -ETIMEDOUT: the deadline is over. *out_doubts: look thoroughly. */
@@ -147,7 +147,7 @@ static int sleep_once(struct verso__channel_wait *wait, const struct verso__chan
     r = verso__share_wait(&wait->bell->word, seen, others->seats, others->seat_count,
                           verso__min_u64(deadline_ns, now + slice_of(wait, others)));
     verso__channel_publish(&wait->sleeps->is_asleep, 0);
-    wait->wanted = 0;
+    wait->is_impatient |= r == -ETIMEDOUT;
     *out_doubts = r == -EOWNERDEAD || r == -ETIMEDOUT;
     return *out_doubts ? 0 : r;
 }
@@ -162,7 +162,8 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
     for (;;) {
         uint32_t seen;
 
-        atomic_store(&wait->bell->wanted, wait->wanted);
+        if (wait->wanted)
+            atomic_store(&wait->bell->wanted, wait->is_impatient ? 0 : wait->wanted(wait->end, wait->arg));
         seen = atomic_fetch_or(&wait->bell->word, 1) | 1;
         *out_step = "membarrier";
         r = barrier(wait->side);
