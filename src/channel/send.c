@@ -104,12 +104,15 @@ static int look_among_others(void *end, uint64_t span)
     return span + VERSO__CHANNEL_HEADER_BYTES <= verso__channel_capacity(&writer->side) - (tail - head) ? 0 : -EAGAIN;
 }
 
-/* An eighth of the ring, or what is needed, in terms of the head. Others may have taken the room that there was. */
+/*
+ * Room worth waking up for, in terms of the head: an eighth of the ring, and half of it where others write, too, since
+ * they all wake up and find but so much. (They may also have taken what there was before.)
+ */
 static uint64_t wanted_head(void *end, uint64_t span)
 {
     const struct verso_channel_writer *writer = end;
     uint64_t capacity = verso__channel_capacity(&writer->side);
-    uint64_t room = verso__max_u64(capacity / 8, span + VERSO__CHANNEL_HEADER_BYTES);
+    uint64_t room = verso__max_u64(capacity / (writer->is_alone ? 8 : 2), span + VERSO__CHANNEL_HEADER_BYTES);
     uint64_t tail =
         writer->is_alone ? writer->tail : atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
 
