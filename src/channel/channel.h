@@ -86,12 +86,13 @@ struct verso__channel_bell {
 struct verso__channel_lane {
     _Alignas(128) struct verso_mutex claim;
     _Atomic uint64_t tail;
-    _Atomic uint64_t oldest;
+    uint64_t padding;
     _Atomic uint64_t number;
 
     _Alignas(128) struct verso_mutex take;
     _Atomic uint64_t next;
     _Atomic uint64_t head;
+    _Atomic uint64_t oldest; /* in a line that hardly ever changes: readers look at it for each message */
 
     struct verso__channel_bell data_bell;
     struct verso__channel_bell room_bell;
@@ -116,6 +117,7 @@ struct verso__channel_lane {
 _Static_assert(sizeof(struct verso__channel_plan) == 128 && sizeof(struct verso__channel_writer_place) == 128 &&
                    sizeof(struct verso__channel_reader_place) == 256 &&
                    offsetof(struct verso__channel_lane, take) == 128 &&
+                   offsetof(struct verso__channel_lane, oldest) == 152 &&
                    offsetof(struct verso__channel_lane, data_bell) == 256 &&
                    offsetof(struct verso__channel_lane, room_bell) == 384 &&
                    offsetof(struct verso__channel_lane, opened_writers) == 512 &&
@@ -136,6 +138,7 @@ enum verso__channel_state {
 };
 
 #define VERSO__CHANNEL_HEADER_BYTES 8
+#define VERSO__CHANNEL_NUMBERED_BYTES 16 /* of a BROADCAST: with the number behind it */
 
 static inline uint64_t verso__channel_header(enum verso__channel_state state, uint32_t place, size_t bytes)
 {
@@ -184,9 +187,12 @@ struct verso__channel_way {
     /* Moves that head, where a writer may do so itself: one without room for @span, under the claim's lock if it is not
      * alone. NULL: only readers do. */
     int (*make_room)(struct verso_channel_writer *writer, uint64_t tail, uint64_t span);
+    /* Whether it could, for who looks without the lock: 0 or -EAGAIN. NULL: when the head says so. */
+    int (*may_have_room)(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span);
 };
 extern const struct verso__channel_way verso__channel_direct;                         /* receive.c */
 extern const struct verso__channel_way verso__channel_taken, verso__channel_dropping; /* take.c */
+extern const struct verso__channel_way verso__channel_each;                           /* each.c */
 
 /* ---- A channel, as this process has it ---- */
 
@@ -221,8 +227,9 @@ struct verso__channel_side {
     uint64_t mask;
     uint64_t bytes_most;
     uint32_t header_bytes;
-    uint32_t full;  /* enum verso_channel_full */
-    uint32_t flags; /* of the plan */
+    bool is_overwritten; /* while others may be reading: each, and the oldest are dropped */
+    uint32_t full;       /* enum verso_channel_full */
+    uint32_t flags;      /* of the plan */
     uint32_t writers_most;
     uint32_t readers_most;
     uint32_t place;
@@ -240,13 +247,15 @@ struct verso__channel_side {
 struct verso_channel_writer {
     struct verso__channel_side side;
     struct verso__channel_writer_place *own;
-    bool is_alone; /* nobody else may write to this lane: no lock */
-    uint64_t tail; /* alone: where the next record begins */
-    uint64_t head; /* as last seen */
-    uint64_t sent; /* the counts at its place */
+    bool is_alone;   /* nobody else may write to this lane: no lock */
+    uint64_t tail;   /* alone: where the next record begins */
+    uint64_t head;   /* as last seen */
+    uint64_t number; /* the next message's: alone, or under the claim's lock */
+    uint64_t sent;   /* the counts at its place */
     uint64_t sent_bytes;
     bool has_reserved;
     uint64_t reserved_at;
+    uint64_t reserved_number;
     size_t reserved_bytes;
     struct verso_channel_writer *next;
 };
@@ -261,6 +270,11 @@ struct verso_channel_reader {
     uint32_t tag;                          /* which server this is; 0: nobody asks in this channel */
     uint64_t answering;                    /* whom */
     struct verso_channel_writer **answers; /* to each client that it has answered, by lane */
+    /* Each. */
+    uint64_t number; /* of the next message, when none is lost */
+    uint64_t lost;
+    uint64_t held_messages;
+    uint64_t held_content; /* in bytes */
     struct verso_channel_reader *next;
 };
 
@@ -272,6 +286,17 @@ static inline _Atomic uint64_t *verso__channel_at(const struct verso__channel_si
 static inline uint64_t verso__channel_capacity(const struct verso__channel_side *side)
 {
     return side->mask + 1;
+}
+
+/* A BROADCAST's records have a number, all but those that are too short for one. */
+static inline bool verso__channel_is_numbered(const struct verso__channel_side *side)
+{
+    return side->header_bytes == VERSO__CHANNEL_NUMBERED_BYTES;
+}
+
+static inline uint64_t verso__channel_number(const struct verso__channel_side *side, uint64_t position)
+{
+    return atomic_load_explicit(verso__channel_at(side, position) + 1, memory_order_relaxed);
 }
 
 /* What a message takes. */
@@ -347,8 +372,9 @@ void verso__channel_unlock(struct verso_mutex *mutex);
 /* Whether the owner of a place is proven dead. Any value. */
 bool verso__channel_is_dead(const struct verso_channel *channel, uint64_t owner);
 
-/* From @tail on, over all records that are there. VERSO_E_CORRUPT. */
-int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, uint64_t *out_tail);
+/* Where the records end, whoever died before saying so, and which number comes next. Under the claim's lock, or alone.
+ * VERSO_E_CORRUPT. */
+int verso__channel_find_end(const struct verso__channel_side *side, uint64_t *out_tail, uint64_t *out_number);
 
 /* Makes a dead writer's reservation void: @header at @position, if that still stands there. */
 void verso__channel_give_up(struct verso__channel_side *side, uint64_t position, uint64_t header);
@@ -369,6 +395,10 @@ struct verso__channel_wait {
     uint64_t (*wanted)(void *end, uint64_t arg); /* room: which head will do; NULL: each time there is some */
     bool is_impatient;                           /* it has waited for so much in vain: any will do */
 };
+
+/* Without waiting: whether it is there; now and then, since some ask in a loop, also looks at the others, and tells of
+ * death and the end. No record. */
+int verso__channel_peek(const struct verso__channel_wait *wait);
 
 /* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */
 int verso__channel_wait_for(const struct verso__channel_wait *wait, int timeout_ms);
@@ -420,6 +450,14 @@ static inline void verso__channel_note(const struct verso_channel_reader *reader
 /* A reader that opens is a server, if the channel has clients; one that closes answers no more. */
 void verso__channel_server_begin(struct verso_channel_reader *reader, uint64_t serial);
 void verso__channel_server_end(struct verso_channel_reader *reader);
+
+/* ---- each.c ---- */
+
+/* How much of the ring writers can't have, for the sake of the slowest reader. */
+uint64_t verso__channel_each_used(const struct verso__channel_side *side);
+
+/* Copies into a ring that is overwritten while others read. */
+void verso__channel_words_in(_Atomic uint64_t *to, const void *from, size_t bytes);
 
 /* ---- ends ---- */
 

@@ -72,7 +72,9 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.capacity_bytes = channel->plan.capacity_bytes;
     info.message_bytes_most = channel->bytes_most;
     verso__channel_stand(channel, 0, &side);
-    info.used_bytes = verso__min_u64(load(&lane->tail) - side.way->head(&side), info.capacity_bytes);
+    info.used_bytes = side.way == &verso__channel_each
+                          ? verso__channel_each_used(&side)
+                          : verso__min_u64(load(&lane->tail) - side.way->head(&side), info.capacity_bytes);
     add_writers(channel, &info);
     add_readers(channel, &info);
     info.dropped += load(&lane->dropped_oldest);

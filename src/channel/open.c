@@ -50,6 +50,11 @@ static bool may_have_readers(uint32_t kind)
     return kind == VERSO_CHANNEL_MPMC || kind == VERSO_CHANNEL_BROADCAST;
 }
 
+static uint32_t header_bytes_of(uint32_t kind)
+{
+    return kind == VERSO_CHANNEL_BROADCAST ? VERSO__CHANNEL_NUMBERED_BYTES : VERSO__CHANNEL_HEADER_BYTES;
+}
+
 static uint64_t power_of_two(uint64_t bytes)
 {
     uint64_t power = verso__os_page_bytes();
@@ -82,7 +87,7 @@ static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_by
 
     return plan->checksum == checksum(plan) && plan->kind >= VERSO_CHANNEL_SPSC &&
            plan->kind <= VERSO_CHANNEL_BROADCAST && plan->full <= VERSO_CHANNEL_FULL_DROP_OLDEST &&
-           plan->header_bytes == VERSO__CHANNEL_HEADER_BYTES && plan->capacity_bytes >= page &&
+           plan->header_bytes == header_bytes_of(plan->kind) && plan->capacity_bytes >= page &&
            (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 && !(plan->flags & ~(uint32_t)FLAGS_OF_PLAN) &&
            (!(plan->flags & VERSO_CHANNEL_REDELIVER) || plan->kind == VERSO_CHANNEL_MPMC) && plan->writers_most >= 1 &&
            plan->writers_most <= (may_have_writers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
@@ -108,7 +113,7 @@ static const struct verso__channel_way *way_of(const struct verso__channel_plan 
     bool is_one = plan->kind == VERSO_CHANNEL_SPSC || plan->kind == VERSO_CHANNEL_MPSC;
 
     if (plan->kind == VERSO_CHANNEL_BROADCAST)
-        return NULL;
+        return &verso__channel_each;
     if (plan->full == VERSO_CHANNEL_FULL_DROP_OLDEST)
         return &verso__channel_dropping;
     return is_one ? &verso__channel_direct : &verso__channel_taken;
@@ -153,7 +158,7 @@ static int plan_make(const struct verso_channel_options *options, struct verso__
     plan.writers_most = most_of(options->writers_most, options->clients_most, may_have_writers(plan.kind));
     plan.readers_most = most_of(options->readers_most, 0, may_have_readers(plan.kind));
     plan.clients_most = options->clients_most;
-    plan.header_bytes = VERSO__CHANNEL_HEADER_BYTES;
+    plan.header_bytes = header_bytes_of(plan.kind);
     if (is_too_long(wanted) || is_too_long(answers))
         return VERSO_E_OVERFLOW;
     if (options->flags & VERSO_CHANNEL_HUGE && verso__os_huge_page_bytes())
@@ -269,7 +274,7 @@ static int plan_read(struct verso_channel *channel, const struct verso_channel_o
         return VERSO_E_KIND;
     channel->way = way_of(&channel->plan);
     channel->lane = (struct verso__channel_lane *)(void *)(content + channel->plan.lanes_offset);
-    channel->bytes_most = channel->plan.capacity_bytes - 2 * VERSO__CHANNEL_HEADER_BYTES;
+    channel->bytes_most = channel->plan.capacity_bytes - 2 * (uint64_t)channel->plan.header_bytes;
     return 0;
 }
 

@@ -73,8 +73,11 @@ void verso__channel_unlock(struct verso_mutex *mutex)
 
 /* ---- What the dead leave in the ring ---- */
 
-int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, uint64_t *out_tail)
+int verso__channel_find_end(const struct verso__channel_side *side, uint64_t *out_tail, uint64_t *out_number)
 {
+    uint64_t tail = atomic_load_explicit(&side->lane->tail, memory_order_acquire);
+    uint64_t number =
+        atomic_load_explicit(&side->lane->number, memory_order_acquire); /* after: never behind the tail */
     uint64_t walked = 0, span, header;
 
     if (tail & 7)
@@ -84,11 +87,14 @@ int verso__channel_walk(const struct verso__channel_side *side, uint64_t tail, u
         if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
             break;
         span = verso__channel_span_of(side, header);
+        if (verso__channel_is_numbered(side) && span >= VERSO__CHANNEL_NUMBERED_BYTES)
+            number = verso__channel_number(side, tail + walked) + 1;
         walked += span;
         if (span == 0 || walked > side->mask)
             return VERSO_E_CORRUPT;
     }
     *out_tail = tail + walked;
+    *out_number = number;
     return 0;
 }
 
@@ -308,6 +314,7 @@ void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, st
         .header_bytes = channel->plan.header_bytes,
         .full = channel->plan.full,
         .flags = channel->plan.flags,
+        .is_overwritten = channel->way == &verso__channel_each && channel->plan.full == VERSO_CHANNEL_FULL_DROP_OLDEST,
         .writers_most = channel->plan.writers_most,
         .readers_most = channel->plan.readers_most,
     };
@@ -333,7 +340,7 @@ static int writer_settle(struct verso_channel_writer *writer, uint64_t owner, ui
         place++;
     if (place == writer->side.writers_most)
         return -EUSERS;
-    r = verso__channel_walk(&writer->side, atomic_load(&lane->tail), &writer->tail);
+    r = verso__channel_find_end(&writer->side, &writer->tail, &writer->number);
     if (r < 0)
         return r;
     writer->side.place = place;

@@ -54,8 +54,11 @@ static int look_alone(void *end, uint64_t span)
     return look_for_room(writer, writer->tail, span);
 }
 
-static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
+/* @messages more have a number. The tail comes last: who finds it lagging walks on, and counts what it passes. */
+static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail, uint64_t messages)
 {
+    if (verso__channel_is_numbered(&writer->side))
+        atomic_store_explicit(&writer->side.lane->number, writer->number += messages, memory_order_release);
     writer->tail = tail;
     atomic_store_explicit(&writer->side.lane->tail, tail, memory_order_release);
 }
@@ -67,12 +70,12 @@ static inline void set_tail(struct verso_channel_writer *writer, uint64_t tail)
 static int look_at_tail(struct verso_channel_writer *writer, uint64_t span)
 {
     uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_relaxed);
-    int r = verso__channel_walk(&writer->side, tail, &writer->tail);
+    int r = verso__channel_find_end(&writer->side, &writer->tail, &writer->number);
 
     if (r < 0)
         return r;
     if (__builtin_expect(writer->tail != tail, 0))
-        set_tail(writer, writer->tail);
+        set_tail(writer, writer->tail, 0);
     if (writer->tail - writer->head <= writer->side.mask && has_room(writer, writer->tail, span))
         return 0;
     return look_for_room(writer, writer->tail, span);
@@ -97,6 +100,8 @@ static int look_among_others(void *end, uint64_t span)
     uint64_t tail = atomic_load_explicit(&writer->side.lane->tail, memory_order_acquire);
     uint64_t head = writer->side.way->head(&writer->side);
 
+    if (writer->side.way->may_have_room && writer->side.way->may_have_room(writer, tail, span) < 0)
+        return -EAGAIN;
     if (writer->side.way->make_room)
         return try_among_others(writer, span);
     if (tail - head > writer->side.mask) /* the tail lags behind the reader: after a death */
@@ -137,11 +142,11 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t span, int
     uint32_t full = writer->side.full;
     int r;
 
-    if (full == VERSO_CHANNEL_FULL_WAIT || full == VERSO_CHANNEL_FULL_DROP_OLDEST)
-        return verso__channel_wait_for(&wait, timeout_ms);
-    r = wait.look(writer, span);
-    if (r != -EAGAIN || full == VERSO_CHANNEL_FULL_REFUSE)
-        return r == 0 ? 0 : verso__channel_wait_for(&wait, 0);
+    if (full != VERSO_CHANNEL_FULL_DROP_NEWEST)
+        return verso__channel_wait_for(&wait, full == VERSO_CHANNEL_FULL_REFUSE ? 0 : timeout_ms);
+    r = verso__channel_peek(&wait);
+    if (r != -EAGAIN && r != -EPIPE && r != VERSO_E_PEER_DIED)
+        return r == 0 ? 0 : verso__fail(r, "send", writer->side.channel->share->path);
     verso__channel_publish(&writer->own->dropped,
                            atomic_load_explicit(&writer->own->dropped, memory_order_relaxed) + 1);
     return VERSO_CHANNEL_DROPPED;
@@ -202,6 +207,12 @@ static inline void put_nothing_behind(struct verso_channel_writer *writer, uint6
     atomic_store_explicit(verso__channel_at(&writer->side, end), VERSO__CHANNEL_NOTHING, memory_order_relaxed);
 }
 
+static inline void put_number(struct verso_channel_writer *writer, uint64_t position, uint64_t number)
+{
+    if (verso__channel_is_numbered(&writer->side))
+        atomic_store_explicit(verso__channel_at(&writer->side, position) + 1, number, memory_order_relaxed);
+}
+
 static inline void publish(struct verso_channel_writer *writer, uint64_t position, enum verso__channel_state state,
                            size_t bytes)
 {
@@ -226,11 +237,15 @@ static inline unsigned char *content_at(const struct verso_channel_writer *write
     return writer->side.ring + (position & writer->side.mask) + writer->side.header_bytes;
 }
 
-static void copy_in(struct verso_channel_writer *writer, void *room, const void *data, size_t bytes)
+static inline void copy_in(struct verso_channel_writer *writer, uint64_t position, const void *data, size_t bytes)
 {
+    void *room = content_at(writer, position);
+
     if (bytes >= COPY_LONG)
         verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
-    if (bytes > 0)
+    if (__builtin_expect(writer->side.is_overwritten, 0))
+        verso__channel_words_in(room, data, bytes);
+    else if (bytes > 0)
         memcpy(room, data, bytes);
 }
 
@@ -242,7 +257,7 @@ static int send_long(struct verso_channel_writer *writer, const void *data, size
 
     if (r != 0)
         return r;
-    copy_in(writer, room, data, bytes);
+    copy_in(writer, writer->reserved_at, data, bytes);
     return verso_channel_commit(writer, bytes);
 }
 
@@ -279,10 +294,11 @@ int verso_channel_send(struct verso_channel_writer *writer, const void *data, si
     r = begin(writer, span, timeout_ms);
     if (r != 0)
         return r;
-    copy_in(writer, content_at(writer, writer->tail), data, bytes);
+    copy_in(writer, writer->tail, data, bytes);
     put_nothing_behind(writer, writer->tail + span);
+    put_number(writer, writer->tail, writer->number);
     publish(writer, writer->tail, VERSO__CHANNEL_COMMITTED, bytes);
-    set_tail(writer, writer->tail + span);
+    set_tail(writer, writer->tail + span, 1);
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, 1, bytes);
@@ -317,6 +333,29 @@ static size_t fitting(const struct verso_channel_writer *writer, const struct ve
     return i;
 }
 
+/* What all of them take, or as much of it as a ring can hold. */
+static uint64_t span_of_all(const struct verso_channel_writer *writer, const struct verso_channel_part *messages,
+                            size_t number)
+{
+    uint64_t most = verso__channel_capacity(&writer->side) - VERSO__CHANNEL_HEADER_BYTES, span = 0, sum;
+
+    for (size_t i = 0; i < number; i++) {
+        sum = span + verso__channel_span(&writer->side, messages[i].bytes);
+        if (sum > most)
+            break;
+        span = sum;
+    }
+    return span;
+}
+
+/* What was claimed is not wanted after all. */
+static int give_back(struct verso_channel_writer *writer, int code)
+{
+    if (!writer->is_alone)
+        verso__channel_unlock(&writer->side.lane->claim);
+    return verso__fail(code, "send", writer->side.channel->share->path);
+}
+
 int verso_channel_send_many(struct verso_channel_writer *writer, const struct verso_channel_part *messages,
                             size_t number, int timeout_ms, size_t *out_count)
 {
@@ -335,18 +374,22 @@ int verso_channel_send_many(struct verso_channel_writer *writer, const struct ve
         return r;
     }
     fit = fitting(writer, messages, number, &span);
-    if (fit < number && look_for_room(writer, writer->tail, span) == 0)
-        fit = fitting(writer, messages, number, &span);
+    if (fit < number) {
+        r = look_for_room(writer, writer->tail, span_of_all(writer, messages, number));
+        if (r < 0 && r != -EAGAIN)
+            return give_back(writer, r);
+        fit = fitting(writer, messages, number, &span); /* some of what was asked for may be there */
+    }
     put_nothing_behind(writer, writer->tail + span);
     at = writer->tail + span;
     for (size_t i = fit; i-- > 0;) {
         at -= verso__channel_span(&writer->side, messages[i].bytes);
-        if (messages[i].bytes > 0)
-            memcpy(content_at(writer, at), messages[i].data, messages[i].bytes);
+        copy_in(writer, at, messages[i].data, messages[i].bytes);
+        put_number(writer, at, writer->number + i);
         publish(writer, at, VERSO__CHANNEL_COMMITTED, messages[i].bytes);
         bytes += messages[i].bytes;
     }
-    set_tail(writer, writer->tail + span);
+    set_tail(writer, writer->tail + span, fit);
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, fit, bytes);
@@ -377,8 +420,10 @@ int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int
     if (writer->is_alone)
         return 0; /* nobody else needs to know of it */
     put_nothing_behind(writer, writer->tail + span);
+    writer->reserved_number = writer->number;
+    put_number(writer, writer->tail, writer->number);
     publish(writer, writer->tail, VERSO__CHANNEL_RESERVED, bytes);
-    set_tail(writer, writer->tail + span);
+    set_tail(writer, writer->tail + span, 1);
     verso__channel_unlock(&writer->side.lane->claim);
     return 0;
 }
@@ -389,8 +434,19 @@ static void void_rest(struct verso_channel_writer *writer, size_t bytes)
     uint64_t used = verso__channel_span(&writer->side, bytes);
     uint64_t all = verso__channel_span(&writer->side, writer->reserved_bytes);
 
-    if (used < all)
-        make_void(writer, writer->reserved_at + used, all - used);
+    if (used == all)
+        return;
+    if (all - used >= VERSO__CHANNEL_NUMBERED_BYTES)
+        put_number(writer, writer->reserved_at + used, writer->reserved_number); /* as all that is void and has room */
+    make_void(writer, writer->reserved_at + used, all - used);
+}
+
+/* Where writers make room for themselves, a reservation can be all that was in their way. */
+static void ring_for_reserved(struct verso_channel_writer *writer)
+{
+    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    if (writer->side.way->make_room && !writer->is_alone)
+        verso__channel_ring(&writer->side.lane->room_bell, VERSO__CHANNEL_ALL);
 }
 
 int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
@@ -401,16 +457,18 @@ int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)
         return verso__channel_fail_fork();
     if (!writer->has_reserved || bytes > writer->reserved_bytes)
         return verso__fail_hint(VERSO_E_RANGE, "commit", NULL, "commit at most what verso_channel_reserve() gave");
-    if (writer->is_alone)
+    if (writer->is_alone) {
         put_nothing_behind(writer, writer->tail + verso__channel_span(&writer->side, bytes));
-    else
+        put_number(writer, writer->reserved_at, writer->number);
+    } else {
         void_rest(writer, bytes);
+    }
     publish(writer, writer->reserved_at, VERSO__CHANNEL_COMMITTED, bytes);
     if (writer->is_alone)
-        set_tail(writer, writer->tail + verso__channel_span(&writer->side, bytes));
+        set_tail(writer, writer->tail + verso__channel_span(&writer->side, bytes), 1);
     writer->has_reserved = false;
     count(writer, 1, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    ring_for_reserved(writer);
     return 0;
 }
 
@@ -423,5 +481,5 @@ void verso_channel_abandon(struct verso_channel_writer *writer)
         return;
     make_void(writer, writer->reserved_at, verso__channel_span(&writer->side, writer->reserved_bytes));
     atomic_fetch_add_explicit(&writer->side.lane->given_up, 1, memory_order_relaxed);
-    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    ring_for_reserved(writer);
 }

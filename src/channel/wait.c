@@ -94,27 +94,40 @@ static _Atomic uint64_t *opened_of(const struct verso__channel_wait *wait)
     return wait->is_writer ? &wait->side->lane->opened_readers : &wait->side->lane->opened_writers;
 }
 
+/* *out_alive: of the other side. */
+static int see_others(const struct verso__channel_wait *wait, bool is_thorough,
+                      struct verso__channel_others *out_others, unsigned *out_alive)
+{
+    struct verso__channel_side *side = wait->side;
+    int r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
+                            : verso__channel_see_writers(side, is_thorough, out_others);
+
+    *out_alive = out_others->alive;
+    if (r == 0 && !wait->is_writer && side->flags & VERSO_CHANNEL_REDELIVER)
+        r = verso__channel_see_readers(side, is_thorough, out_others); /* what they hold may come back */
+    if (r == 0 && wait->is_writer && side->way->make_room && side->writers_most > 1)
+        r = verso__channel_see_writers(side, is_thorough, out_others); /* what they reserve may be in the way */
+    return r;
+}
+
 /* 0; VERSO_E_PEER_DIED, until it has been told; -EPIPE: none is left. */
 static int look_at_others(const struct verso__channel_wait *wait, bool is_thorough,
                           struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
     unsigned alive;
+    bool is_never_full = wait->is_writer && side->way == &verso__channel_each; /* without readers */
     int r;
 
     verso__channel_see_nobody(out_others);
     if (side->see)
         return side->see(side, is_thorough, out_others);
-    r = wait->is_writer ? verso__channel_see_readers(side, is_thorough, out_others)
-                        : verso__channel_see_writers(side, is_thorough, out_others);
-    alive = out_others->alive;
-    if (r == 0 && !wait->is_writer && side->flags & VERSO_CHANNEL_REDELIVER)
-        r = verso__channel_see_readers(side, is_thorough, out_others); /* what they hold may come back */
+    r = see_others(wait, is_thorough, out_others, &alive);
     if (r < 0)
         return r;
     if (atomic_load(deaths_of(wait)) != side->deaths_told)
         return VERSO_E_PEER_DIED;
-    if (alive == 0 && atomic_load(opened_of(wait)) != 0 && !(side->flags & VERSO_CHANNEL_LASTING))
+    if (alive == 0 && atomic_load(opened_of(wait)) != 0 && !is_never_full && !(side->flags & VERSO_CHANNEL_LASTING))
         return -EPIPE;
     return 0;
 }
@@ -223,13 +236,15 @@ static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_
     }
 }
 
-/* Without waiting: death and the end are told as well, but looked for only now and then, since some ask in a loop. */
-static int peek(const struct verso__channel_wait *wait)
+int verso__channel_peek(const struct verso__channel_wait *wait)
 {
     struct verso__channel_others others;
-    uint64_t now = verso__os_clock_ns();
-    int r, told;
+    int r = wait->look(wait->end, wait->arg), told;
+    uint64_t now;
 
+    if (r != -EAGAIN)
+        return r;
+    now = verso__os_clock_ns();
     if (now - wait->side->looked_ns < SLICE_UNSURE_NS)
         return -EAGAIN;
     wait->side->looked_ns = now;
@@ -260,11 +275,9 @@ int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout
     struct verso__channel_wait wait = *given;
     const char *step = "look";
     uint64_t now, deadline_ns;
-    int r = wait.look(wait.end, wait.arg);
+    int r = timeout_ms == 0 ? verso__channel_peek(&wait) : wait.look(wait.end, wait.arg);
 
-    if (r == -EAGAIN && timeout_ms == 0) {
-        r = peek(&wait);
-    } else if (r == -EAGAIN) {
+    if (r == -EAGAIN && timeout_ms != 0) {
         now = verso__os_clock_ns();
         deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : now + (uint64_t)timeout_ms * 1000000U;
         if (wait.side->look_ns == VERSO_CHANNEL_NEVER_SLEEP) {

@@ -88,6 +88,7 @@ static bool make(unsigned choice)
     options.kind = (enum verso_channel_kind)(VERSO_CHANNEL_SPSC + (choice & 3));
     options.full = (enum verso_channel_full)(choice >> 2 & 3);
     options.flags = options.kind == VERSO_CHANNEL_MPMC && choice & 16 ? VERSO_CHANNEL_REDELIVER : 0;
+    options.writers_most = options.kind == VERSO_CHANNEL_BROADCAST && choice & 16 ? 1 : 0;
     options.capacity_bytes = RING_BYTES;
     r = verso_channel_create(NULL, &options, &here.channel);
     must(r == 0 || r == VERSO_E_OPTIONS);
@@ -264,11 +265,15 @@ static void turn_writer(size_t which)
 
 static void turn_reader(void)
 {
+    struct verso_channel_end end = VERSO_CHANNEL_END_INIT;
+
+    end.from = VERSO_CHANNEL_FROM_LAST; /* of a BROADCAST: looks through the ring */
+    end.history = 2;
     if (here.reader) {
         verso_channel_reader_close(here.reader);
         here.reader = NULL;
     } else {
-        answers(verso_channel_reader_open(here.channel, NULL, &here.reader), OPENED);
+        answers(verso_channel_reader_open(here.channel, &end, &here.reader), OPENED);
     }
 }
 

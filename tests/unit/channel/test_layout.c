@@ -156,10 +156,12 @@ static void test_plan_of_each_kind(void **state)
         unsigned number;
         unsigned writers;
         unsigned readers;
-    } kinds[] = { { VERSO_CHANNEL_KIND_ANY, 1, 1, 1 },
-                  { VERSO_CHANNEL_SPSC, 1, 1, 1 },
-                  { VERSO_CHANNEL_MPSC, 2, 16, 1 },
-                  { VERSO_CHANNEL_MPMC, 3, 16, 16 } };
+        unsigned header_bytes;
+    } kinds[] = { { VERSO_CHANNEL_KIND_ANY, 1, 1, 1, 8 },
+                  { VERSO_CHANNEL_SPSC, 1, 1, 1, 8 },
+                  { VERSO_CHANNEL_MPSC, 2, 16, 1, 8 },
+                  { VERSO_CHANNEL_MPMC, 3, 16, 16, 8 },
+                  { VERSO_CHANNEL_BROADCAST, 4, 16, 16, 16 } };
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct verso_channel_options options = options_of(kinds[i].kind);
@@ -168,6 +170,7 @@ static void test_plan_of_each_kind(void **state)
         assert_int_equal(number_at(plan_here(), 8, 4), kinds[i].number);
         assert_int_equal(number_at(plan_here(), 12, 4), 0);
         assert_int_equal(number_at(plan_here(), 16, 4), 0);
+        assert_int_equal(number_at(plan_here(), 20, 4), kinds[i].header_bytes);
         assert_int_equal(number_at(plan_here(), 32, 4), kinds[i].writers);
         assert_int_equal(number_at(plan_here(), 36, 4), kinds[i].readers);
         assert_int_equal(number_at(plan_here(), 0, 8), checksum_of_plan());
