@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -29,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 #define RACING 0x80
 #define RACES 20
 #define CANARY 0xa5
-#define HANGS_AFTER_S 120 /* no call waits for more than a few seconds, whatever is scribbled */
+#define HANGS_AFTER_S 60 /* no call waits for more than a few seconds, whatever is scribbled */
+#define LASTS_MOST_S 5   /* but many may: then the input is left */
 
 static struct {
     struct verso_channel *channel;
@@ -373,6 +375,7 @@ static void scribble_of(const uint8_t *step)
 
 static void call_of(const uint8_t *step)
 {
+    (void)alarm(HANGS_AFTER_S);
     call(step[0] & 0x1f, (size_t)(step[1] >> 1) * 33, step[1] & 1);
 }
 
@@ -382,6 +385,7 @@ struct script {
     const uint8_t *steps;
     size_t count;
     atomic_bool is_over;
+    time_t began;
 };
 
 static void *race(void *arg)
@@ -394,13 +398,18 @@ static void *race(void *arg)
     return NULL;
 }
 
+static bool is_time_left(const struct script *script)
+{
+    return time(NULL) - script->began < LASTS_MOST_S;
+}
+
 static void run_racing(struct script *script)
 {
     pthread_t peer;
 
     must(pthread_create(&peer, NULL, race, script) == 0);
     for (unsigned round = 0; round < RACES; round++)
-        for (size_t i = 0; i < script->count; i++)
+        for (size_t i = 0; i < script->count && is_time_left(script); i++)
             call_of(script->steps + i * STEP_BYTES);
     atomic_store(&script->is_over, true);
     must(pthread_join(peer, NULL) == 0);
@@ -408,7 +417,7 @@ static void run_racing(struct script *script)
 
 static void run_in_turn(const struct script *script)
 {
-    for (size_t i = 0; i < script->count; i++) {
+    for (size_t i = 0; i < script->count && is_time_left(script); i++) {
         scribble_of(script->steps + i * STEP_BYTES);
         call_of(script->steps + i * STEP_BYTES);
     }
@@ -416,7 +425,7 @@ static void run_in_turn(const struct script *script)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    struct script script = { .steps = data + 1 };
+    struct script script = { .steps = data + 1, .began = time(NULL) };
 
     if (bytes < 1 + STEP_BYTES)
         return 0;
