@@ -21,6 +21,8 @@ enum {
     RESERVED,
     COMMITTED,
     VOID,
+    TAKEN,
+    DONE,
 };
 
 static uint64_t number_at(const unsigned char *bytes, size_t offset, size_t count)
@@ -178,6 +180,29 @@ static void test_plan_of_each_kind(void **state)
     }
 }
 
+static void test_plan_with_clients(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_MPMC);
+    uint64_t page = verso_page_bytes(), lane = (28672 + page - 1) / page * page;
+
+    (void)state;
+    options.full = VERSO_CHANNEL_FULL_REFUSE;
+    options.flags = VERSO_CHANNEL_REDELIVER;
+    options.readers_most = 7;
+    options.clients_most = 3;
+    options.answers_bytes = 5000;
+    make(&options);
+    assert_int_equal(number_at(plan_here(), 8, 4), 3);
+    assert_int_equal(number_at(plan_here(), 12, 4), 1);
+    assert_int_equal(number_at(plan_here(), 16, 4), 2);
+    assert_int_equal(number_at(plan_here(), 36, 4), 7);
+    assert_int_equal(number_at(plan_here(), 40, 4), 3);
+    assert_int_equal(number_at(plan_here(), 48, 8), 8192);
+    assert_int_equal(number_at(plan_here(), 56, 8), page + 4 * lane);
+    assert_int_equal(number_at(plan_here(), 64, 8), page);
+    assert_int_equal(verso_share_bytes(verso_channel_share(channel)), page + 4 * lane + RING + 3 * 8192);
+}
+
 /* Whatever is changed in it, nobody attaches; and what was attached before goes on. */
 static void test_a_damaged_plan_is_refused(void **state)
 {
@@ -283,6 +308,97 @@ static void test_a_record_over_the_end(void **state)
     assert_memory_equal(ring_here(), data + 80, 120);
     assert_int_equal(number_at(lane_here(), 8, 8), 4216);
     expect_header(4216, NOTHING, 0, 0);
+}
+
+static void test_records_that_are_taken(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_MPMC);
+    struct verso_channel_message message;
+    struct verso_channel_writer *second_writer;
+    struct verso_channel_reader *second;
+
+    (void)state;
+    make(&options);
+    open_both();
+    assert_ok(verso_channel_writer_open(channel, NULL, &second_writer));
+    assert_ok(verso_channel_reader_open(channel, NULL, &second));
+    assert_ok(verso_channel_send(second_writer, "abc", 3, 0));
+    assert_ok(verso_channel_send(writer, "de", 2, 0));
+    assert_ok(verso_channel_receive(second, 0, &message));
+    expect_header(0, TAKEN | 1 << 8, 1, 3);
+    assert_int_equal(number_at(lane_here(), 136, 8), 16);
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    expect_header(16, TAKEN, 0, 2);
+    assert_int_equal(number_at(lane_here(), 136, 8), 32);
+    assert_ok(verso_channel_release(reader));
+    expect_header(16, DONE, 0, 2);
+    assert_int_equal(number_at(lane_here(), 144, 8), 0);
+    assert_ok(verso_channel_release(second));
+    expect_header(0, DONE, 1, 3);
+    assert_int_equal(number_at(lane_here(), 144, 8), 32);
+    assert_int_equal(number_at(lane_here(), READER(1) + 144, 8), 1);
+    assert_int_equal(number_at(lane_here(), READER(1) + 152, 8), 3);
+    assert_int_equal(number_at(lane_here(), READER(0) + 32, 8), 1);
+    assert_int_equal(number_at(lane_here(), READER(1) + 32, 8), 2);
+}
+
+static void test_dropped_oldest(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_SPSC);
+    unsigned char data[248] = { 0 };
+
+    (void)state;
+    options.full = VERSO_CHANNEL_FULL_DROP_OLDEST;
+    make(&options);
+    open_both();
+    for (unsigned i = 0; i < 15; i++)
+        assert_ok(verso_channel_send(writer, data, sizeof(data), 0));
+    assert_int_equal(number_at(lane_here(), 560, 8), 0);
+    assert_int_equal(number_at(lane_here(), 144, 8), 0);
+    assert_ok(verso_channel_send(writer, data, sizeof(data), 0));
+    assert_int_not_equal(number_at(lane_here(), 560, 8), 0);
+    assert_int_equal(number_at(lane_here(), 144, 8), 256 * number_at(lane_here(), 560, 8));
+    assert_int_equal(number_at(lane_here(), 8, 8), 16 * 256);
+}
+
+/* ---- Requests and answers ---- */
+
+static void test_requests(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_MPSC);
+    struct verso_channel_client *client;
+    struct verso_channel_message message;
+    struct verso_channel_request request;
+    const unsigned char *lane, *ring;
+    uint64_t number, name;
+
+    (void)state;
+    options.clients_most = 2;
+    options.answers_bytes = 1;
+    make(&options);
+    assert_ok(verso_channel_client_open(channel, NULL, &client));
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    lane = lane_here() + number_at(plan_here(), 72, 8);
+    ring = ring_here() + RING;
+    name = 1 | number_at(lane, 528, 8) << 32;
+    assert_int_equal(number_at(lane, 528, 8), 1);
+    assert_ok(verso_channel_ask(client, "2+3", 3, 0, &number));
+    assert_int_equal(number_at(ring_here(), 0, 8), header(COMMITTED, 0, 24 + 3));
+    assert_int_equal(number_at(ring_here(), 8, 8), UINT64_C(0x3f6b73616f737276));
+    assert_int_equal(number_at(ring_here(), 16, 8), name);
+    assert_int_equal(number_at(ring_here(), 24, 8), number);
+    assert_memory_equal(ring_here() + 32, "2+3", 3);
+    assert_int_equal(number_at(lane, 568, 8), number);
+    assert_int_equal(number_at(lane, 25216 + 8 * (size_t)number, 8), number << 32);
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    assert_int_equal(number_at(lane, 25216 + 8 * (size_t)number, 8), number << 32 | 1 << 7 | 1);
+    assert_ok(verso_channel_request_of(&message, &request));
+    assert_ok(verso_channel_answer(reader, &request, "5", 1, 0));
+    assert_int_equal(number_at(ring, 0, 8), header(COMMITTED, 0, 16 + 1));
+    assert_int_equal(number_at(ring, 8, 8), name);
+    assert_int_equal(number_at(ring, 16, 8), number);
+    assert_memory_equal(ring + 24, "5", 1);
+    verso_channel_client_close(client);
 }
 
 /* ---- The lane ---- */
@@ -523,10 +639,14 @@ int main(void)
     const struct CMUnitTest list[] = {
         channel_test(test_plan),
         channel_test(test_plan_of_each_kind),
+        channel_test(test_plan_with_clients),
         channel_test(test_a_damaged_plan_is_refused),
         channel_test(test_records_of_one_writer),
         channel_test(test_records_of_several_writers),
         channel_test(test_a_record_over_the_end),
+        channel_test(test_records_that_are_taken),
+        channel_test(test_dropped_oldest),
+        channel_test(test_requests),
         channel_test(test_places),
         channel_test(test_counts_and_positions),
         channel_test(test_bells),
