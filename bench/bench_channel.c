@@ -32,6 +32,8 @@
 #define TRIPS_MOST 50000
 #define SECONDS_MOST 120 /* of one sample: whoever hangs is ended */
 
+bool link_is_crowded;
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -285,6 +287,7 @@ static void measure_apart(const struct link_kind *kind, void *link, const struct
         return;
     }
     (void)alarm(SECONDS_MOST);
+    link_is_crowded = job->writers + 1 > (job->has_two ? 2 : 1);
     run_on(0);
     if (job->plan.shape == LINK_BOTH_WAYS)
         board->times = there_and_back(kind, link, job, board);

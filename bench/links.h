@@ -8,6 +8,7 @@
 #ifndef VERSO_BENCH_LINKS_H
 #define VERSO_BENCH_LINKS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,9 +77,16 @@ extern const struct link_kind link_slots;
 void *link_shared(size_t bytes);
 void link_shared_free(void *memory, size_t bytes);
 
+/* More processes than processors: who spins there without ever yielding would wait for the scheduler's time slices. */
+extern bool link_is_crowded;
+
 /* Between two questions of one that spins. */
 static inline void link_pause(void)
 {
+    static unsigned turns;
+
+    if (link_is_crowded && ++turns % 16 == 0)
+        (void)sched_yield();
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
