@@ -409,7 +409,11 @@ static size_t contestants(struct contestant *out_all, const struct job *job)
         out_all[count++] = (struct contestant){ .kind = &link_verso_in_place };
         out_all[count++] = (struct contestant){ .kind = &link_slots };
     }
-    out_all[count++] = (struct contestant){ .kind = &link_verso };
+    /* What comes back is sent from where it lies; what comes one way is copied out, or less would be done than by others. */
+    if (job->plan.shape == LINK_BOTH_WAYS)
+        out_all[count++] = (struct contestant){ .kind = &link_verso_in_place };
+    else
+        out_all[count++] = (struct contestant){ .kind = &link_verso };
     if (least == &link_line && least->shapes & job->plan.shape) /* the futex is among the peers */
         out_all[count++] = (struct contestant){ .kind = least };
     for (const struct link_kind *const *kind = link_kinds; *kind && count < KINDS_MOST; kind++)

@@ -95,6 +95,12 @@ const struct link_kind link_verso = {
 };
 
 const struct link_kind link_verso_in_place = {
-    "verso, in place", LINK_SPINS | LINK_SLEEPS, LINK_ONE_WAY, channels_make, channels_join, channels_send,
-    channels_show,     channels_unmake,
+    "verso, in place",
+    LINK_SPINS | LINK_SLEEPS,
+    LINK_BOTH_WAYS | LINK_ONE_WAY,
+    channels_make,
+    channels_join,
+    channels_send,
+    channels_show,
+    channels_unmake,
 };
