@@ -22,7 +22,7 @@
 #define SLICE_UNSURE_NS UINT64_C(1000000) /* where a death could be seen by looking alone */
 #define SLICE_WANTED_NS UINT64_C(1000000) /* how long a writer holds out for more room than it needs */
 #define LOOKS_OF_ONE_CLOCK 64
-#define SPIN_NS 5000 /* in one go: the one that is waited for may stand in line for this processor */
+#define SPIN_NS 2000 /* in one go: the one that is waited for may stand in line for this processor */
 
 #define YIELDS 2
 #define YIELD_LONG_NS 20000 /* longer than any message takes */
