@@ -409,7 +409,7 @@ static size_t contestants(struct contestant *out_all, const struct job *job)
         out_all[count++] = (struct contestant){ .kind = &link_verso_in_place };
         out_all[count++] = (struct contestant){ .kind = &link_slots };
     }
-    /* What comes back is sent from where it lies; what comes one way is copied out, or less would be done than by others. */
+    /* What comes back is sent from where it lies. One way it is copied out, or less would be done than by others. */
     if (job->plan.shape == LINK_BOTH_WAYS)
         out_all[count++] = (struct contestant){ .kind = &link_verso_in_place };
     else

@@ -211,6 +211,7 @@ struct verso_channel {
     struct verso__channel_ring ring;
     struct verso__channel_ring *answers; /* of lanes 1 to clients_most, mapped when first needed */
     uint64_t bytes_most;
+    unsigned forks; /* verso__os_forks() where it was attached */
     bool has_barrier;
     pthread_mutex_t mutex; /* over the lists, and what of @answers is mapped */
     struct verso_channel_writer *writers;

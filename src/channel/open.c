@@ -300,6 +300,7 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
         return verso__fail(-ENOMEM, "calloc", NULL);
     (void)pthread_mutex_init(&channel->mutex, NULL);
     channel->share = share;
+    channel->forks = verso__os_forks();
     r = plan_read(channel, options, &hint);
     if (r == 0) {
         step = "mmap";

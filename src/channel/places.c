@@ -327,6 +327,8 @@ static void side_fill(struct verso__channel_side *side, struct verso_channel *ch
     side->channel = channel;
     side->forks = verso__os_forks();
     side->look_ns = end->look_ns;
+    if (side->forks != channel->forks) /* fork() copies no page table of shared memory: its faults would be latency */
+        (void)verso__os_populate(side->ring, 2 * (size_t)(side->mask + 1), true);
 }
 
 /* Under the lock. The place of nobody, or -EUSERS. */
