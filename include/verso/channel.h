@@ -481,7 +481,7 @@ struct verso_channel_place {
     unsigned number;
     int is_writer;
     int is_alive;      /* 0: the process that has it died, and nobody has put it in order yet */
-    int32_t process;   /* its pid, as it sees it itself */
+    int32_t process;   /* its pid, as it sees it itself; 0: nobody has the place; -1: of one that died, not known now */
     char name[16];     /* of its program, as ps shows it */
     uint64_t messages; /* sent, or received, at this place: also by those before */
     uint64_t bytes;
@@ -489,7 +489,8 @@ struct verso_channel_place {
     uint64_t sleeps;
     uint64_t lag_bytes; /* readers: how much of the ring lies before it */
     int is_asleep;
-    int holds; /* something reserved, or received and not released */
+    int holds; /* something reserved, or received and not released; 0 of an SPSC's writer and of a BROADCAST's readers,
+                  who alone know it */
 };
 
 /**

@@ -460,6 +460,13 @@ uint64_t verso__channel_each_used(const struct verso__channel_side *side);
 /* Copies into a ring that is overwritten while others read. */
 void verso__channel_words_in(_Atomic uint64_t *to, const void *from, size_t bytes);
 
+/* ---- open.c ---- */
+
+/* Copies the plan out of the channel's share, checks it, and sets what follows from it; maps nothing, and writes
+ * nothing. VERSO_E_CORRUPT, VERSO_E_KIND. */
+int verso__channel_plan_read(struct verso_channel *channel, const struct verso_channel_options *options,
+                             const char **out_hint);
+
 /* ---- ends ---- */
 
 void verso__channel_writer_free(struct verso_channel_writer *writer);

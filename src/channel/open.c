@@ -257,7 +257,8 @@ static void announce(struct verso_channel *channel)
 
 /* ---- Attaching ---- */
 
-static int plan_read(struct verso_channel *channel, const struct verso_channel_options *options, const char **out_hint)
+int verso__channel_plan_read(struct verso_channel *channel, const struct verso_channel_options *options,
+                             const char **out_hint)
 {
     unsigned char *content = verso_share_data(channel->share);
 
@@ -301,7 +302,7 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
     (void)pthread_mutex_init(&channel->mutex, NULL);
     channel->share = share;
     channel->forks = verso__os_forks();
-    r = plan_read(channel, options, &hint);
+    r = verso__channel_plan_read(channel, options, &hint);
     if (r == 0) {
         step = "mmap";
         r = map_ring(channel, channel->plan.ring_offset, channel->plan.capacity_bytes, &channel->ring);

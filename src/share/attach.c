@@ -116,9 +116,8 @@ int verso__share_read(int fd, const struct verso_share_options *options, struct 
     return r;
 }
 
-/* With the gate held. */
-static int enter(struct verso_share *share, const struct verso_share_options *options,
-                 struct verso__share_trouble *trouble)
+static int read_made(struct verso_share *share, const struct verso_share_options *options,
+                     struct verso__share_trouble *trouble)
 {
     struct verso__os_file_info info;
     int r;
@@ -129,9 +128,15 @@ static int enter(struct verso_share *share, const struct verso_share_options *op
         r = -ENOENT; /* removed since it was opened */
     if (r == 0)
         r = verso__share_read(share->fd, options, &share->made, &info, trouble);
+    return r == 0 ? verso__share_check_kind(&share->made, options, trouble) : r;
+}
 
-    if (r == 0)
-        r = verso__share_check_kind(&share->made, options, trouble);
+/* With the gate held. */
+static int enter(struct verso_share *share, const struct verso_share_options *options,
+                 struct verso__share_trouble *trouble)
+{
+    int r = read_made(share, options, trouble);
+
     if (r < 0)
         return r;
     trouble->step = "lock";
@@ -162,6 +167,17 @@ int verso__share_attach(struct verso_share *share, const struct verso_share_opti
     r = enter(share, options, trouble);
     verso__os_byte_unlock(share->fd, VERSO__SHARE_GATE_BYTE);
     return r < 0 ? r : verso__share_settle(share, trouble);
+}
+
+int verso__share_see(struct verso_share *share, const struct verso_share_options *options,
+                     struct verso__share_trouble *trouble)
+{
+    int r = read_made(share, options, trouble);
+
+    share->flags = options->flags;
+    if (r == VERSO_E_UNSEALED)
+        return -ENOENT; /* without the gate: it was removed just now */
+    return r < 0 ? r : verso__share_map(share, trouble);
 }
 
 /* ---- Names that go ---- */

@@ -77,6 +77,20 @@ int verso_share_members(struct verso_share *share, int (*each)(const struct vers
     return r < 0 ? verso__fail(r, "members", share->path) : r;
 }
 
+int verso__share_member_describe(const struct verso_share *share, uint32_t number, uint32_t generation,
+                                 struct verso_share_member *out_member)
+{
+    struct verso_share_member member;
+
+    if (number >= share->made.member_count)
+        return -ESRCH;
+    describe(verso__share_place(share, number), number, &member);
+    if (member.generation != generation)
+        return -ESRCH;
+    *out_member = member;
+    return 0;
+}
+
 static int count_one(const struct verso_share_member *member, void *arg)
 {
     unsigned *count = arg;

@@ -87,8 +87,11 @@ static unsigned open_flags(const struct verso_share_options *options)
     return VERSO__OS_OPEN_READ | (options->flags & VERSO_SHARE_READ_ONLY ? 0U : VERSO__OS_OPEN_WRITE);
 }
 
-static int attach_path(const char *path, const struct verso_share_options *options, struct verso_share **out_share,
-                       struct verso__share_trouble *trouble)
+typedef int enter_open(struct verso_share *share, const struct verso_share_options *options,
+                       struct verso__share_trouble *trouble);
+
+static int enter_path(const char *path, const struct verso_share_options *options, enter_open *enter,
+                      struct verso_share **out_share, struct verso__share_trouble *trouble)
 {
     struct verso_share *share;
     int r = share_new(path, &share, trouble);
@@ -98,8 +101,30 @@ static int attach_path(const char *path, const struct verso_share_options *optio
     trouble->step = "open";
     r = verso__os_open(path, open_flags(options) | VERSO__OS_OPEN_NOFOLLOW | VERSO__OS_OPEN_NONBLOCK, 0, &share->fd);
     if (r == 0)
-        r = verso__share_attach(share, options, trouble);
+        r = enter(share, options, trouble);
     return finish(r, share, out_share);
+}
+
+static int attach_path(const char *path, const struct verso_share_options *options, struct verso_share **out_share,
+                       struct verso__share_trouble *trouble)
+{
+    return enter_path(path, options, verso__share_attach, out_share, trouble);
+}
+
+int verso__share_peek(const char *name, const char *kind, uint32_t version, struct verso_share **out_share)
+{
+    struct verso_share_options options = VERSO_SHARE_OPTIONS_INIT;
+    struct verso__share_trouble trouble = { 0 };
+    char path[PATH_MAX];
+    int r = verso__share_path(name, false, path, &trouble);
+
+    if (r < 0)
+        return fail(r, &trouble, name);
+    options.flags = VERSO_SHARE_READ_ONLY;
+    options.kind = kind;
+    options.version = version;
+    r = enter_path(path, &options, verso__share_see, out_share, &trouble);
+    return r == 0 ? 0 : fail(r, &trouble, path);
 }
 
 /* ---- Creating ---- */

@@ -89,6 +89,10 @@ int verso__share_attach(struct verso_share *share, const struct verso_share_opti
 /* VERSO_E_FORMAT: it is something else. */
 int verso__share_check_is_file(const struct verso__os_file_info *info, struct verso__share_trouble *trouble);
 
+/* The same for looking only, without a lock or a place. */
+int verso__share_see(struct verso_share *share, const struct verso_share_options *options,
+                     struct verso__share_trouble *trouble);
+
 /* The header of the file @fd, checked as all that attaching checks but the kind. */
 int verso__share_read(int fd, const struct verso_share_options *options, struct verso__share_header *out_made,
                       struct verso__os_file_info *out_info, struct verso__share_trouble *trouble);

@@ -123,6 +123,13 @@ struct verso_share {
     struct verso__share_sitting *sittings; /* of threads of this process */
 };
 
+/*
+ * A region of that kind for a look that nobody notices: mapped to be read, no member, no lock; the last member who
+ * leaves meanwhile takes the name away as ever, and what is seen is then what was. Closed as any other. Errors of
+ * verso_share_attach(), and the record.
+ */
+int verso__share_peek(const char *name, const char *kind, uint32_t version, struct verso_share **out_share);
+
 /* ---- Seats ---- */
 
 /* Who holds something: a seat, and which of those who sat there. */
@@ -197,6 +204,10 @@ bool verso__share_seat_is_dead(const struct verso__share_seat *seat);
  * ended.
  */
 bool verso__share_member_is_dead(const struct verso_share *share, uint32_t number, uint32_t generation);
+
+/* Who has, or had, that place as a member, alive or dead. Any values; -ESRCH: it has gone to another one since. */
+int verso__share_member_describe(const struct verso_share *share, uint32_t number, uint32_t generation,
+                                 struct verso_share_member *out_member);
 
 /* Which place this process has; and whose a seat is. Errors as verso__share_seat_of(); -ESRCH: nobody's. */
 int verso__share_member_here(struct verso_share *share, uint32_t *out_number, uint32_t *out_generation);
