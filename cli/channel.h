@@ -13,6 +13,7 @@
 #include <verso/channel.h>
 
 #define CHANNEL_SCHEMA 1
+#define CHANNEL_SHARE_KIND "verso channel" /* as docs/internals/channel.md has it */
 #define CHANNEL_SLICE_MS 100 /* how long a wait goes on after Ctrl-C: the library's waits don't end by signals */
 
 /* What options say when they are not given. */
@@ -59,11 +60,19 @@ int channel_enter(const char *name, struct verso_channel **out_channel);
 /* The actions: each answers an enum exit_code. */
 int channel_send(const char *name);
 int channel_receive(const char *name);
+int channel_list(void);
+int channel_stat(const char *name);
 int channel_bench(const char *name); /* NULL: of a channel without a name */
 
 /* As the options have it. */
 const char *channel_kind_shown(enum verso_channel_kind kind);
 const char *channel_full_shown(enum verso_channel_full full);
+
+/* Messages that were sent and that nobody has received yet; of queues. */
+uint64_t channel_waiting(const struct verso_channel_info *info);
+
+/* @name may be NULL. */
+json_t *channel_info_json(const char *name, const struct verso_channel_info *info);
 
 /* ---- channel_input.c: messages out of a stream ---- */
 

@@ -16,6 +16,7 @@ struct channel_request channel_request = {
     .readers = CHANNEL_NOT_GIVEN,
     .count = CHANNEL_NOT_GIVEN,
     .timeout_seconds = -1,
+    .interval_seconds = -1,
     .seconds = -1,
     .size_bytes = CHANNEL_NOT_GIVEN,
 };
@@ -48,6 +49,9 @@ static const struct option_row options[] = {
     { 'n', "count", OPTION_COUNT, "COUNT", "receive: so many messages, then end", &channel_request.count },
     { 0, "from", OPTION_TEXT, "next|oldest|last=N", "receive, broadcast: where to begin", &channel_request.from },
     { 'f', "follow", OPTION_FLAG, NULL, "receive: go on when the last writer has left", &channel_request.follow },
+    { 'w', "watch", OPTION_FLAG, NULL, "stat: again and again, until Ctrl-C", &channel_request.watch },
+    { 'i', "interval", OPTION_SECONDS, "SECONDS", "stat: how long rates are of; without it, 1, or 0.2 once",
+      &channel_request.interval_seconds },
     { 's', "size", OPTION_BYTES, "SIZE", "bench: of a message; without it, 64", &channel_request.size_bytes },
     { 0, "seconds", OPTION_SECONDS, "SECONDS", "bench: how long; without it, 2", &channel_request.seconds },
     { 0, NULL, OPTION_FLAG, NULL, NULL, NULL },
@@ -61,8 +65,10 @@ enum action {
     RECEIVE = 1 << 2,
     REMOVE = 1 << 3,
     BENCH = 1 << 4,
+    LIST = 1 << 5,
+    STAT = 1 << 6,
 };
-#define ACTIONS "create, send, receive, bench or remove"
+#define ACTIONS "create, send, receive, list, stat, bench or remove"
 #define MAKING (CREATE | SEND | RECEIVE)
 
 static const struct {
@@ -87,6 +93,8 @@ static const struct {
     { "count", RECEIVE, "receive" },
     { "from", RECEIVE, "receive" },
     { "follow", RECEIVE, "receive" },
+    { "watch", STAT, "stat" },
+    { "interval", STAT, "stat" },
     { "size", BENCH, "bench" },
     { "seconds", BENCH, "bench" },
 };
@@ -114,8 +122,8 @@ static int check_options(enum action action)
     for (size_t i = 0; i < USES; i++)
         if (!(uses[i].actions & action) && is_given(&options[i]))
             return trouble("--%s goes with %s", uses[i].option, uses[i].with);
-    if (common.json && !(action & (RECEIVE | BENCH)))
-        return trouble("--json goes with receive and bench");
+    if (common.json && !(action & (RECEIVE | LIST | STAT | BENCH)))
+        return trouble("--json goes with receive, list, stat and bench");
     if (channel_request.null_ends && channel_request.records)
         return trouble("only one of --null and --records at a time");
     if (common.json && (channel_request.null_ends || channel_request.records))
@@ -269,10 +277,16 @@ static int run_action(enum action action, const char *word, int count, char **na
     static const struct {
         enum action action;
         int (*act)(const char *name);
-    } acts[] = { { CREATE, create }, { SEND, channel_send }, { RECEIVE, channel_receive }, { BENCH, channel_bench } };
+    } acts[] = { { CREATE, create },
+                 { SEND, channel_send },
+                 { RECEIVE, channel_receive },
+                 { STAT, channel_stat },
+                 { BENCH, channel_bench } };
 
     if (action == REMOVE)
         return take_away(count, names);
+    if (action == LIST)
+        return count == 0 ? channel_list() : trouble("list takes no names; `verso channel stat` shows one channel");
     if (action == BENCH && count == 0)
         return channel_bench(NULL);
     if (count != 1)
@@ -288,9 +302,8 @@ static int run(int count, char **arguments)
     static const struct {
         const char *name;
         enum action action;
-    } actions[] = {
-        { "create", CREATE }, { "send", SEND }, { "receive", RECEIVE }, { "bench", BENCH }, { "remove", REMOVE }
-    };
+    } actions[] = { { "create", CREATE }, { "send", SEND },   { "receive", RECEIVE }, { "list", LIST },
+                    { "stat", STAT },     { "bench", BENCH }, { "remove", REMOVE } };
 
     if (count == 0)
         return trouble("what to do? " ACTIONS "; see `verso channel --help`");
@@ -308,7 +321,7 @@ static int run(int count, char **arguments)
 const struct command command_channel = {
     .name = "channel",
     .summary = "messages between processes, through shared memory",
-    .arguments = "create NAME | send NAME | receive NAME | bench [NAME] | remove NAME...",
+    .arguments = "create|send|receive|stat NAME | list | bench [NAME] | remove NAME...",
     .example = "  $ verso channel receive orders          in one shell\n"
                "  $ verso channel send orders <file       in another\n",
     .details =
@@ -317,6 +330,8 @@ const struct command command_channel = {
         "create    make a channel that stays until it is removed\n"
         "send      lines of standard input into a channel, which is made when there is none\n"
         "receive   to standard output, until the last writer has left; makes the channel, too\n"
+        "list      all channels of this user\n"
+        "stat      one of them: how fast, how full, who is there, who lags behind; --watch shows it live\n"
         "bench     measure: how many messages a second, how long there and back, and the least there can be\n"
         "remove    take names away; who is in a channel goes on with it\n"
         "\n"

@@ -29,4 +29,8 @@ try bench --seconds=0
 try bench --size=1M
 try bench --lasting
 try send one --size=3
+try list one
+try stat
+try stat one --count=1
+try list --watch
 ls -A
