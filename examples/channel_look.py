@@ -19,9 +19,10 @@ KINDS = {1: "SPSC", 2: "MPSC", 3: "MPMC", 4: "BROADCAST"}
 FULL = {0: "waits", 1: "refuses", 2: "drops the newest", 3: "drops the oldest"}
 NOTHING, RESERVED, COMMITTED, VOID, TAKEN, DONE = range(6)
 DROP_OLDEST = 3
+MPMC = 3
 BROADCAST = 4
 PLACES = 63
-OLDEST = 16
+OLDEST = 152
 
 
 class Channel:
@@ -60,7 +61,7 @@ class Channel:
         """All before it is free, or may be written to at any time."""
         if self.kind == BROADCAST:
             return self.of_lane(OLDEST)
-        if self.full == DROP_OLDEST or self.kind == 3:
+        if self.full == DROP_OLDEST or self.kind == MPMC:
             return self.of_lane(144)
         return self.of_lane(9088 + 128)
 

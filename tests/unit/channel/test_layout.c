@@ -174,6 +174,7 @@ static void test_plan_of_each_kind(void **state)
         assert_int_equal(number_at(plan_here(), 16, 4), 0);
         assert_int_equal(number_at(plan_here(), 20, 4), kinds[i].header_bytes);
         assert_int_equal(number_at(plan_here(), 32, 4), kinds[i].writers);
+        assert_int_equal(number_at(plan_here(), 20, 4), kinds[i].number == 4 ? 16 : 8);
         assert_int_equal(number_at(plan_here(), 36, 4), kinds[i].readers);
         assert_int_equal(number_at(plan_here(), 0, 8), checksum_of_plan());
         (void)channel_drop(state);
@@ -359,6 +360,73 @@ static void test_dropped_oldest(void **state)
     assert_int_not_equal(number_at(lane_here(), 560, 8), 0);
     assert_int_equal(number_at(lane_here(), 144, 8), 256 * number_at(lane_here(), 560, 8));
     assert_int_equal(number_at(lane_here(), 8, 8), 16 * 256);
+}
+
+/* Each has its number between header and content; but for a VOID of 8 bytes. */
+static void test_records_of_a_broadcast(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_BROADCAST);
+    struct verso_channel_message message;
+    struct verso_channel_reader *second;
+    void *room;
+
+    (void)state;
+    make(&options);
+    open_both();
+    assert_ok(verso_channel_send(writer, "abc", 3, 0));
+    assert_ok(verso_channel_send(writer, NULL, 0, 0));
+    expect_header(0, COMMITTED, 0, 3);
+    assert_int_equal(number_at(ring_here(), 8, 8), 0);
+    assert_memory_equal(ring_here() + 16, "abc", 3);
+    expect_header(24, COMMITTED, 0, 0);
+    assert_int_equal(number_at(ring_here(), 32, 8), 1);
+    assert_ok(verso_channel_reserve(writer, 100, 0, &room));
+    expect_header(40, RESERVED, 0, 100);
+    assert_int_equal(number_at(ring_here(), 48, 8), 2);
+    assert_ok(verso_channel_commit(writer, 1));
+    expect_header(40, COMMITTED, 0, 1);
+    expect_header(64, VOID, 0, 88);
+    assert_int_equal(number_at(ring_here(), 72, 8), 2);
+    expect_header(160, NOTHING, 0, 0);
+    assert_ok(verso_channel_reserve(writer, 8, 0, &room));
+    assert_ok(verso_channel_commit(writer, 0));
+    expect_header(160, COMMITTED, 0, 0);
+    assert_int_equal(number_at(ring_here(), 168, 8), 3);
+    expect_header(176, VOID, 0, 0);
+    expect_header(184, NOTHING, 0, 0);
+    assert_int_equal(number_at(lane_here(), 8, 8), 184);
+    assert_int_equal(number_at(lane_here(), 24, 8), 4);
+    assert_int_equal(number_at(lane_here(), 152, 8), 0);
+    assert_ok(verso_channel_reader_open(channel, NULL, &second));
+    assert_int_equal(number_at(lane_here(), READER(1) + 128, 8), 184);
+    assert_int_equal(number_at(lane_here(), READER(0) + 128, 8), 0);
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    assert_ok(verso_channel_release(reader));
+    assert_int_equal(number_at(lane_here(), READER(0) + 128, 8), 24);
+    assert_int_equal(number_at(lane_here(), READER(0) + 144, 8), 1);
+}
+
+static void test_overwritten(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_BROADCAST);
+    struct verso_channel_message message;
+    unsigned char data[240] = { 0 };
+    uint64_t oldest;
+
+    (void)state;
+    options.full = VERSO_CHANNEL_FULL_DROP_OLDEST;
+    make(&options);
+    open_both();
+    for (unsigned i = 0; i < 20; i++)
+        assert_ok(verso_channel_send(writer, data, sizeof(data), 0));
+    oldest = number_at(lane_here(), 152, 8);
+    assert_true(oldest >= 5 * 256 && oldest % 256 == 0);
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    assert_int_equal(message.number, oldest / 256);
+    assert_int_equal(number_at(lane_here(), READER(0) + 160, 8), oldest / 256);
+    for (unsigned i = 0; i < 20; i++)
+        assert_ok(verso_channel_send(writer, data, sizeof(data), 0));
+    assert_fails(verso_channel_release(reader), VERSO_E_OVERRUN);
 }
 
 /* ---- Requests and answers ---- */
@@ -646,6 +714,8 @@ int main(void)
         channel_test(test_a_record_over_the_end),
         channel_test(test_records_that_are_taken),
         channel_test(test_dropped_oldest),
+        channel_test(test_records_of_a_broadcast),
+        channel_test(test_overwritten),
         channel_test(test_requests),
         channel_test(test_places),
         channel_test(test_counts_and_positions),
