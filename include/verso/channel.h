@@ -356,14 +356,18 @@ VERSO_API VERSO_MUST_CHECK int verso_channel_read(struct verso_channel_reader *r
  *             ...
  *     poll(...)                                     and when it can be read: from the beginning
  *
- * The death of a peer makes it readable as well: within a millisecond where the kernel tells of it (pidfd), and the
- * descriptor is then an epoll of its own: don't read it, arm takes back what made it readable.
+ * Arming releases what the reader holds. Room means: for what the last send or reserve found none, else for a message
+ * of 0 bytes. The descriptor is an epoll; what made it readable is taken back by arming it again, which is needed each
+ * time. The death of a peer makes it readable as well: within a millisecond where the kernel tells of it (pidfd), else
+ * within 100 ms, since it becomes readable in any case 100 ms after it was armed: peers that can't ring at it (of other
+ * users, or with another directory of names, see verso/share.h) are late by that much, and nothing is lost.
  *
  * Owns:    the reader, or the writer; closed with it. Don't read, write or close it.
- * Errors:  descriptor: VERSO_E_UNSUPPORTED; -EMFILE, -ENOMEM. arm: 0 or 1; as verso_channel_receive() with @timeout_ms
- *          0 but -EAGAIN: VERSO_E_PEER_DIED and -EPIPE are told here, too.
+ * Errors:  descriptor: VERSO_E_UNSUPPORTED (no /proc); VERSO_E_OWNER (the directory of names is not this user's alone);
+ *          -EMFILE, -ENOMEM. arm: 0 or 1; -EINVAL (no descriptor was asked for); as verso_channel_receive() with
+ *          @timeout_ms 0 but -EAGAIN: VERSO_E_PEER_DIED and -EPIPE are told here, too.
  * Threads: one at a time for each reader, or writer.
- * Source:  eventfd(2), unix(7), pidfd_open(2).
+ * Source:  unix(7), epoll(7), pidfd_open(2), timerfd_create(2).
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_descriptor(struct verso_channel_reader *reader, int *out_fd);
 VERSO_API VERSO_MUST_CHECK int verso_channel_arm(struct verso_channel_reader *reader);

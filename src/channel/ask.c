@@ -478,7 +478,7 @@ static int next_answer(struct verso_channel_client *client, uint64_t deadline_ns
 int verso_channel_call(struct verso_channel_client *client, const void *data, size_t bytes, int timeout_ms,
                        struct verso_channel_message *out_answer)
 {
-    uint64_t number, deadline_ns = deadline_of(timeout_ms);
+    uint64_t number = 0, deadline_ns = deadline_of(timeout_ms);
     int r;
 
     if (!client || !out_answer || (!data && bytes > 0))
@@ -496,7 +496,7 @@ int verso_channel_call(struct verso_channel_client *client, const void *data, si
 int verso_channel_ask(struct verso_channel_client *client, const void *data, size_t bytes, int timeout_ms,
                       uint64_t *out_number)
 {
-    uint64_t number;
+    uint64_t number = 0;
     int r;
 
     if (!client || !out_number || (!data && bytes > 0))

@@ -59,7 +59,8 @@ struct verso__channel_writer_place {
     _Atomic uint64_t sent_bytes;
     _Atomic uint64_t dropped;
     struct verso__channel_sleeps sleeps;
-    uint64_t reserved[9];
+    _Atomic uint64_t bell; /* not 0: there is a name to ring at, which must go with its owner */
+    uint64_t reserved[8];
 };
 
 struct verso__channel_reader_place {
@@ -67,7 +68,8 @@ struct verso__channel_reader_place {
     _Atomic uint64_t seat;
     struct verso__channel_sleeps sleeps;
     _Atomic uint64_t serial; /* how many had been opened, and this one: tells it from who is here later */
-    uint64_t reserved[11];
+    _Atomic uint64_t bell;
+    uint64_t reserved[10];
     _Atomic uint64_t position; /* all before it is released */
     _Atomic uint64_t passed;   /* all before it counts as received */
     _Atomic uint64_t received;
@@ -81,6 +83,7 @@ struct verso__channel_bell {
     _Alignas(128) _Atomic uint32_t word;
     _Atomic uint32_t fences; /* 1: a process that uses this lane has no membarrier */
     _Atomic uint64_t wanted; /* of the room's: the reader's position that is waited for */
+    _Atomic uint64_t armed;  /* bits of places: a descriptor is to be made readable (poll.c) */
 };
 
 struct verso__channel_lane {
@@ -197,23 +200,37 @@ extern const struct verso__channel_way verso__channel_each;                     
 /* ---- A channel, as this process has it ---- */
 
 /* A ring, mapped twice side by side. */
-struct verso__channel_ring {
+struct verso__channel_mapped {
     unsigned char *ring;
     void *span; /* and pages behind it that nobody may touch */
     size_t span_bytes;
 };
+
+/* To one who was armed: a connected socket, kept. */
+struct verso__channel_line {
+    struct verso__channel_line *next;
+    uint32_t lane;
+    uint32_t place;
+    bool is_reader;
+    int fd; /* -1: not open */
+};
+
+struct verso__channel_poll;
 
 struct verso_channel {
     struct verso_share *share;
     struct verso__channel_plan plan; /* as it was checked; never read again from memory */
     const struct verso__channel_way *way;
     struct verso__channel_lane *lane; /* the first; writers and readers have one of their own to go by */
-    struct verso__channel_ring ring;
-    struct verso__channel_ring *answers; /* of lanes 1 to clients_most, mapped when first needed */
+    struct verso__channel_mapped ring;
+    struct verso__channel_mapped *answers; /* of lanes 1 to clients_most, mapped when first needed */
     uint64_t bytes_most;
+    uint64_t device; /* with @inode: the region's file */
+    uint64_t inode;
     unsigned forks; /* verso__os_forks() where it was attached */
     bool has_barrier;
     pthread_mutex_t mutex; /* over the lists, and what of @answers is mapped */
+    struct verso__channel_line *lines;
     struct verso_channel_writer *writers;
     struct verso_channel_reader *readers;
     struct verso_channel_client *clients;
@@ -258,6 +275,8 @@ struct verso_channel_writer {
     uint64_t reserved_at;
     uint64_t reserved_number;
     size_t reserved_bytes;
+    uint64_t refused_span; /* for which the last wait for room found none; 0: it did */
+    struct verso__channel_poll *poll;
     struct verso_channel_writer *next;
 };
 
@@ -276,6 +295,7 @@ struct verso_channel_reader {
     uint64_t lost;
     uint64_t held_messages;
     uint64_t held_content; /* in bytes */
+    struct verso__channel_poll *poll;
     struct verso_channel_reader *next;
 };
 
@@ -404,7 +424,16 @@ int verso__channel_peek(const struct verso__channel_wait *wait);
 /* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */
 int verso__channel_wait_for(const struct verso__channel_wait *wait, int timeout_ms);
 
-void verso__channel_ring_slowly(struct verso__channel_bell *bell, unsigned count);
+/* Its parts, for who waits by other means: what the other side is up to, 0 or what to tell; the barrier between saying
+ * that one waits and looking again; the record. */
+int verso__channel_look_at_others(const struct verso__channel_wait *wait, bool is_thorough,
+                                  struct verso__channel_others *out_others);
+int verso__channel_barrier(const struct verso__channel_side *side);
+int verso__channel_fail_wait(const struct verso__channel_wait *wait, int code, const char *step);
+
+/* @side: whoever rings; the bell is its lane's. */
+void verso__channel_ring_slowly(const struct verso__channel_side *side, struct verso__channel_bell *bell,
+                                unsigned count);
 
 /*
  * After publishing: wakes who sleeps. What was published must be visible before the bell is looked at; with membarrier
@@ -418,10 +447,11 @@ static inline bool verso__channel_is_asleep(struct verso__channel_bell *bell)
     return __builtin_expect(atomic_load_explicit(&bell->word, memory_order_relaxed) & 1, 0);
 }
 
-static inline void verso__channel_ring(struct verso__channel_bell *bell, unsigned count)
+static inline void verso__channel_ring(const struct verso__channel_side *side, struct verso__channel_bell *bell,
+                                       unsigned count)
 {
     if (verso__channel_is_asleep(bell))
-        verso__channel_ring_slowly(bell, count);
+        verso__channel_ring_slowly(side, bell, count);
 }
 
 #define VERSO__CHANNEL_ALL 0x7fffffffU
@@ -466,6 +496,20 @@ void verso__channel_words_in(_Atomic uint64_t *to, const void *from, size_t byte
  * nothing. VERSO_E_CORRUPT, VERSO_E_KIND. */
 int verso__channel_plan_read(struct verso_channel *channel, const struct verso_channel_options *options,
                              const char **out_hint);
+
+/* ---- poll.c ---- */
+
+/* Makes the descriptors of those who are armed readable. */
+void verso__channel_ring_armed(const struct verso__channel_side *side, struct verso__channel_bell *bell);
+
+/* Closes what was opened for that. */
+void verso__channel_hang_up(struct verso_channel *channel);
+
+/* Of an end that closes: its descriptor, if it has one. */
+void verso__channel_unpoll(const struct verso__channel_side *side, struct verso__channel_poll *poll, bool is_reader);
+
+/* Takes the name away of a place's bell, if there is one. By its owner, or who buries it. */
+void verso__channel_clear_bell(const struct verso__channel_side *side, bool is_reader, uint32_t place);
 
 /* ---- ends ---- */
 

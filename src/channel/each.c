@@ -291,7 +291,7 @@ static inline void ring_for_room(struct verso_channel_reader *reader)
 
     if (!reader->side.is_overwritten && verso__channel_is_asleep(bell) &&
         (int64_t)(reader->position - atomic_load(&bell->wanted)) >= 0)
-        verso__channel_ring_slowly(bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring_slowly(&reader->side, bell, VERSO__CHANNEL_ALL);
 }
 
 /* 0: a message stands at the position; -EAGAIN; VERSO_E_CORRUPT. Passes what is void, and what is lost. */

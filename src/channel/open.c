@@ -184,15 +184,15 @@ static int plan_write(void *data, uint64_t bytes, void *arg)
 
 /* ---- The ring, twice side by side ---- */
 
-static void unmap_ring(struct verso__channel_ring *ring)
+static void unmap_ring(struct verso__channel_mapped *ring)
 {
     if (ring->span)
         (void)verso__os_unmap(ring->span, ring->span_bytes);
-    *ring = (struct verso__channel_ring){ 0 };
+    *ring = (struct verso__channel_mapped){ 0 };
 }
 
 static int map_twice(const struct verso_channel *channel, uint64_t offset, size_t capacity,
-                     struct verso__channel_ring *ring)
+                     struct verso__channel_mapped *ring)
 {
     int r = 0;
 
@@ -213,10 +213,10 @@ static int map_twice(const struct verso_channel *channel, uint64_t offset, size_
 }
 
 static int map_ring(const struct verso_channel *channel, uint64_t offset, uint64_t capacity_bytes,
-                    struct verso__channel_ring *out_ring)
+                    struct verso__channel_mapped *out_ring)
 {
     size_t page = verso__os_page_bytes(), huge = verso__os_huge_page_bytes();
-    struct verso__channel_ring ring = { .span_bytes = 2 * (size_t)capacity_bytes + 2 * page };
+    struct verso__channel_mapped ring = { .span_bytes = 2 * (size_t)capacity_bytes + 2 * page };
     int r = verso__os_reserve(ring.span_bytes, huge && capacity_bytes >= huge ? huge : page, &ring.span);
 
     if (r < 0)
@@ -285,6 +285,7 @@ static void channel_free(struct verso_channel *channel)
         unmap_ring(&channel->answers[i]);
     free(channel->answers);
     unmap_ring(&channel->ring);
+    verso__channel_hang_up(channel);
     (void)pthread_mutex_destroy(&channel->mutex);
     free(channel);
 }
@@ -295,6 +296,7 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
 {
     struct verso_channel *channel = calloc(1, sizeof(*channel));
     const char *step = "plan", *hint = NULL;
+    struct verso__os_file_info file;
     int r;
 
     if (!channel)
@@ -303,6 +305,10 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
     channel->share = share;
     channel->forks = verso__os_forks();
     r = verso__channel_plan_read(channel, options, &hint);
+    if (r == 0) {
+        step = "stat";
+        r = verso__os_file_info(share->fd, &file);
+    }
     if (r == 0) {
         step = "mmap";
         r = map_ring(channel, channel->plan.ring_offset, channel->plan.capacity_bytes, &channel->ring);
@@ -316,6 +322,9 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
         channel_free(channel);
         return verso__fail_hint(r, step, share->path, r == VERSO_E_KIND ? hint : NULL);
     }
+    channel->device = file.device;
+    channel->inode = file.inode;
+    channel->forks = verso__os_forks();
     announce(channel);
     *out_channel = channel;
     return 0;
@@ -440,6 +449,21 @@ uint64_t verso_channel_message_bytes_most(const struct verso_channel *channel)
     return channel ? channel->bytes_most : 0;
 }
 
+/* What the dead left outside of the region, as the names of their bells, nobody sees to when all have gone. */
+static void bury_all(struct verso_channel *channel)
+{
+    struct verso__channel_others others;
+    struct verso__channel_side side;
+
+    if (channel->forks != verso__os_forks())
+        return;
+    verso__channel_stand(channel, 0, &side);
+    side.channel = channel;
+    verso__channel_see_nobody(&others);
+    (void)verso__channel_see_writers(&side, true, &others);
+    (void)verso__channel_see_readers(&side, true, &others);
+}
+
 void verso_channel_close(struct verso_channel *channel)
 {
     struct verso_share *share;
@@ -452,6 +476,7 @@ void verso_channel_close(struct verso_channel *channel)
         verso_channel_reader_close(channel->readers);
     while (channel->writers)
         verso_channel_writer_close(channel->writers);
+    bury_all(channel);
     share = channel->share;
     channel_free(channel);
     verso_share_close(share);

@@ -136,6 +136,7 @@ static int bury_writer(struct verso__channel_side *side, uint32_t place)
 
     if (r < 0)
         return r;
+    verso__channel_clear_bell(side, false, place);
     atomic_fetch_add(&lane->dead_writers, 1);
     atomic_store(&lane->writers[place].owner, 0);
     return 0;
@@ -148,6 +149,7 @@ static int bury_reader(struct verso__channel_side *side, uint32_t place)
 
     if (r < 0)
         return r;
+    verso__channel_clear_bell(side, true, place);
     atomic_fetch_add(&side->lane->dead_readers, 1);
     atomic_store(&side->lane->readers[place].owner, 0);
     return 0;
@@ -493,6 +495,7 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
         link = &(*link)->next;
     *link = writer->next;
     (void)pthread_mutex_unlock(&writer->side.channel->mutex);
+    verso__channel_unpoll(&writer->side, writer->poll, false);
     if (verso__channel_is_here(&writer->side)) {
         verso_channel_abandon(writer);
         r = verso__channel_lock(&writer->side.lane->claim);
@@ -500,7 +503,7 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
         if (r == 0)
             verso__channel_unlock(&writer->side.lane->claim);
         atomic_thread_fence(memory_order_seq_cst);
-        verso__channel_ring(&writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring(&writer->side, &writer->side.lane->data_bell, VERSO__CHANNEL_ALL);
     }
     free(writer);
 }
@@ -519,6 +522,7 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
     *link = reader->next;
     (void)pthread_mutex_unlock(&reader->side.channel->mutex);
     verso__channel_server_end(reader);
+    verso__channel_unpoll(&reader->side, reader->poll, true);
     if (verso__channel_is_here(&reader->side)) {
         if (reader->held_bytes)
             (void)verso_channel_release(reader);
@@ -528,7 +532,7 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
         if (r == 0)
             verso__channel_unlock(mutex);
         atomic_thread_fence(memory_order_seq_cst);
-        verso__channel_ring(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring(&reader->side, &reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
     }
     free(reader);
 }

@@ -28,7 +28,7 @@ static void move_on(struct verso_channel_reader *reader, uint64_t span)
 {
     reader->position += span;
     atomic_store_explicit(&reader->own->position, reader->position, memory_order_release);
-    verso__channel_ring(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(&reader->side, &reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
 }
 
 /* Passes what is void. 0: a message stands at the position; -EAGAIN; VERSO_E_CORRUPT, also for more void than a ring
@@ -100,7 +100,7 @@ static inline void release(struct verso_channel_reader *reader)
     atomic_store_explicit(&reader->own->position, reader->position, memory_order_release);
     if (verso__channel_is_asleep(&reader->side.lane->room_bell) &&
         (int64_t)(reader->position - atomic_load(&reader->side.lane->room_bell.wanted)) >= 0)
-        verso__channel_ring_slowly(&reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring_slowly(&reader->side, &reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
 }
 
 static inline void hold(struct verso_channel_reader *reader, uint64_t span, uint64_t messages, uint64_t bytes)

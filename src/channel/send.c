@@ -140,11 +140,13 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t span, int
                                         .arg = span,
                                         .wanted = wanted_head };
     uint32_t full = writer->side.full;
-    int r;
+    int r = full == VERSO_CHANNEL_FULL_DROP_NEWEST
+                ? verso__channel_peek(&wait)
+                : verso__channel_wait_for(&wait, full == VERSO_CHANNEL_FULL_REFUSE ? 0 : timeout_ms);
 
+    writer->refused_span = r == 0 ? 0 : span;
     if (full != VERSO_CHANNEL_FULL_DROP_NEWEST)
-        return verso__channel_wait_for(&wait, full == VERSO_CHANNEL_FULL_REFUSE ? 0 : timeout_ms);
-    r = verso__channel_peek(&wait);
+        return r;
     if (r != -EAGAIN && r != -EPIPE && r != VERSO_E_PEER_DIED)
         return r == 0 ? 0 : verso__fail(r, "send", writer->side.channel->share->path);
     verso__channel_publish(&writer->own->dropped,
@@ -242,7 +244,7 @@ static inline void copy_in(struct verso_channel_writer *writer, uint64_t positio
     void *room = content_at(writer, position);
 
     if (bytes >= COPY_LONG)
-        verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+        verso__channel_ring(&writer->side, &writer->side.lane->data_bell, writer->side.way->wakes);
     if (__builtin_expect(writer->side.is_overwritten, 0))
         verso__channel_words_in(room, data, bytes);
     else if (bytes > 0)
@@ -302,7 +304,7 @@ int verso_channel_send(struct verso_channel_writer *writer, const void *data, si
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, 1, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    verso__channel_ring(&writer->side, &writer->side.lane->data_bell, writer->side.way->wakes);
     return 0;
 }
 
@@ -393,7 +395,7 @@ int verso_channel_send_many(struct verso_channel_writer *writer, const struct ve
     if (!writer->is_alone)
         verso__channel_unlock(&writer->side.lane->claim);
     count(writer, fit, bytes);
-    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    verso__channel_ring(&writer->side, &writer->side.lane->data_bell, writer->side.way->wakes);
     *out_count = fit;
     return 0;
 }
@@ -444,9 +446,9 @@ static void void_rest(struct verso_channel_writer *writer, size_t bytes)
 /* Where writers make room for themselves, a reservation can be all that was in their way. */
 static void ring_for_reserved(struct verso_channel_writer *writer)
 {
-    verso__channel_ring(&writer->side.lane->data_bell, writer->side.way->wakes);
+    verso__channel_ring(&writer->side, &writer->side.lane->data_bell, writer->side.way->wakes);
     if (writer->side.way->make_room && !writer->is_alone)
-        verso__channel_ring(&writer->side.lane->room_bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring(&writer->side, &writer->side.lane->room_bell, VERSO__CHANNEL_ALL);
 }
 
 int verso_channel_commit(struct verso_channel_writer *writer, size_t bytes)

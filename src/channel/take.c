@@ -242,7 +242,7 @@ static inline void ring_for_room(const struct verso__channel_side *side, uint64_
     struct verso__channel_bell *bell = &side->lane->room_bell;
 
     if (verso__channel_is_asleep(bell) && (int64_t)(head - atomic_load(&bell->wanted)) >= 0)
-        verso__channel_ring_slowly(bell, VERSO__CHANNEL_ALL);
+        verso__channel_ring_slowly(side, bell, VERSO__CHANNEL_ALL);
 }
 
 /* Beginning and end of what is done under the lock. 0, or what the caller is told. */
@@ -282,7 +282,7 @@ static int take(struct wish *wish)
     is_more = r == 0 && is_to_be_told(side, &marks);
     end(side, &before, &marks);
     if (is_more)
-        verso__channel_ring_slowly(&side->lane->data_bell, side->way->wakes);
+        verso__channel_ring_slowly(side, &side->lane->data_bell, side->way->wakes);
     return r == -EAGAIN && moved < 0 ? moved : r;
 }
 
@@ -431,8 +431,8 @@ static int bury(struct verso__channel_side *side, uint32_t place)
     if (r == 0)
         r = move_head(side, &marks);
     marks_store(side, &before, &marks);
-    verso__channel_ring(&side->lane->room_bell, VERSO__CHANNEL_ALL);
-    verso__channel_ring(&side->lane->data_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(side, &side->lane->room_bell, VERSO__CHANNEL_ALL);
+    verso__channel_ring(side, &side->lane->data_bell, VERSO__CHANNEL_ALL);
     return r;
 }
 

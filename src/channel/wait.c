@@ -28,13 +28,16 @@
 #define YIELD_LONG_NS 20000 /* longer than any message takes */
 #define YIELDS_OFF 100
 
-void verso__channel_ring_slowly(struct verso__channel_bell *bell, unsigned count)
+void verso__channel_ring_slowly(const struct verso__channel_side *side, struct verso__channel_bell *bell,
+                                unsigned count)
 {
     uint32_t word = atomic_load(&bell->word);
 
     while (word & 1)
         if (atomic_compare_exchange_weak(&bell->word, &word, word + 1)) {
             verso__share_wake(&bell->word, count);
+            if (atomic_load(&bell->armed))
+                verso__channel_ring_armed(side, bell);
             return;
         }
 }
@@ -111,8 +114,8 @@ static int see_others(const struct verso__channel_wait *wait, bool is_thorough,
 }
 
 /* 0; VERSO_E_PEER_DIED, until it has been told; -EPIPE: none is left. */
-static int look_at_others(const struct verso__channel_wait *wait, bool is_thorough,
-                          struct verso__channel_others *out_others)
+int verso__channel_look_at_others(const struct verso__channel_wait *wait, bool is_thorough,
+                                  struct verso__channel_others *out_others)
 {
     struct verso__channel_side *side = wait->side;
     unsigned alive;
@@ -134,7 +137,7 @@ static int look_at_others(const struct verso__channel_wait *wait, bool is_thorou
 
 /* ---- Sleeping ---- */
 
-static int barrier(const struct verso__channel_side *side)
+int verso__channel_barrier(const struct verso__channel_side *side)
 {
     return side->channel->has_barrier ? verso__os_barrier_shared() : 0;
 }
@@ -179,10 +182,10 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
             atomic_store(&wait->bell->wanted, wait->is_impatient ? 0 : wait->wanted(wait->end, wait->arg));
         seen = atomic_fetch_or(&wait->bell->word, 1) | 1;
         *out_step = "membarrier";
-        r = barrier(wait->side);
+        r = verso__channel_barrier(wait->side);
         if (r < 0)
             return r;
-        told = look_at_others(wait, doubts, &others);
+        told = verso__channel_look_at_others(wait, doubts, &others);
         r = wait->look(wait->end, wait->arg); /* after: who has gone left nothing behind that this does not see */
         if (r != -EAGAIN)
             return r;
@@ -228,7 +231,7 @@ static int spin_until(const struct verso__channel_wait *wait, uint64_t deadline_
         if (now - seen_ns < SLICE_UNSURE_NS)
             continue;
         seen_ns = now;
-        told = look_at_others(wait, is_time_to_ask(wait->side, now), &others);
+        told = verso__channel_look_at_others(wait, is_time_to_ask(wait->side, now), &others);
         r = wait->look(wait->end, wait->arg);
         *out_step = "peers";
         if (r != -EAGAIN || told < 0)
@@ -248,12 +251,12 @@ int verso__channel_peek(const struct verso__channel_wait *wait)
     if (now - wait->side->looked_ns < SLICE_UNSURE_NS)
         return -EAGAIN;
     wait->side->looked_ns = now;
-    told = look_at_others(wait, is_time_to_ask(wait->side, now), &others);
+    told = verso__channel_look_at_others(wait, is_time_to_ask(wait->side, now), &others);
     r = wait->look(wait->end, wait->arg);
     return r == -EAGAIN && told < 0 ? told : r;
 }
 
-static int fail(const struct verso__channel_wait *wait, int code, const char *step)
+int verso__channel_fail_wait(const struct verso__channel_wait *wait, int code, const char *step)
 {
     static const char *const hints[2][3] = {
         { "nothing is there: give a time limit to wait", "nothing came in time", "the last writer has left" },
@@ -291,5 +294,5 @@ int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout
                 r = sleep_until(&wait, deadline_ns, &step);
         }
     }
-    return r == 0 ? 0 : fail(&wait, r, step);
+    return r == 0 ? 0 : verso__channel_fail_wait(&wait, r, step);
 }

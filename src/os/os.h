@@ -508,6 +508,39 @@ int verso__os_life_detach(void *life);
 /* Frees the mappings of a life whose thread has ended, or that belonged to the parent of this process. */
 void verso__os_life_forget(void *life);
 
+/* ---- Descriptors that tell ---- */
+
+/*
+ * A socket in a directory (which may be open as a PLACE) at which others ring: readable from then on. Only the user who
+ * made it, and root, can ring. -EADDRINUSE: the name is taken; -ENOENT: no directory, or no /proc.
+ */
+int verso__os_bell_make(int directory, const char *name, int *out_fd);
+
+/* To ring there. -ENOENT: no such name; -ECONNREFUSED: nobody is left who could hear it; -EACCES. */
+int verso__os_bell_open(int directory, const char *name, int *out_fd);
+
+/* @fd: of bell_open. 0 also when it has been rung often and not been heard: it is readable. -ECONNREFUSED. */
+int verso__os_bell_ring(int fd);
+
+/* @fd: of bell_make. Not readable any more, until it is rung again. */
+void verso__os_bell_hush(int fd);
+
+/* Readable once the process has ended, also before its parent knows. -ESRCH; -ENOSYS before Linux 5.3. */
+int verso__os_process_open(pid_t process, int *out_fd);
+
+/* Readable @wait_ns after it was set, and until it is set again; 0: not at all. */
+int verso__os_timer_make(int *out_fd);
+int verso__os_timer_set(int fd, uint64_t wait_ns);
+
+/* Readable while one of those that were added is. @name: whatever look() shall call it. Who is closed, is out of it. */
+#define VERSO__OS_POLL_MOST 16
+int verso__os_poll_make(int *out_fd);
+int verso__os_poll_add(int poll_fd, int fd, uint64_t name);
+void verso__os_poll_remove(int poll_fd, int fd);
+
+/* Which are readable now, up to @room or POLL_MOST of them; never waits. */
+int verso__os_poll_look(int poll_fd, uint64_t *out_names, size_t room, size_t *out_count);
+
 /* ---- Residency ------------------------------------------------------------------------------------------------ */
 
 /* Counts of pages of a file range, from the page cache. */

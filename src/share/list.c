@@ -92,6 +92,21 @@ static void remove_unfinished(const char *path)
     verso__os_close(fd);
 }
 
+/* What one left who was killed: nobody can be rung there any more. */
+static void remove_bell(const char *directory, const char *name)
+{
+    int fd, line, r = verso__os_open(directory, VERSO__OS_OPEN_PLACE | VERSO__OS_OPEN_DIRECTORY, 0, &fd);
+
+    if (r < 0)
+        return;
+    r = verso__os_bell_open(fd, name, &line);
+    if (r == 0)
+        verso__os_close(line);
+    else if (r == -ECONNREFUSED)
+        (void)verso__os_remove_at(fd, name);
+    verso__os_close(fd);
+}
+
 static int open_to_look(const struct walk *walk, const char *path, int *out_fd)
 {
     unsigned flags = VERSO__OS_OPEN_READ | VERSO__OS_OPEN_NOFOLLOW | VERSO__OS_OPEN_NONBLOCK;
@@ -130,6 +145,8 @@ static int visit(const char *name, void *arg)
     if (*name == '.') {
         if (walk->collects && strncmp(name, VERSO__SHARE_UNFINISHED, strlen(VERSO__SHARE_UNFINISHED)) == 0)
             remove_unfinished(path);
+        if (walk->collects && strncmp(name, VERSO__SHARE_BELL, strlen(VERSO__SHARE_BELL)) == 0)
+            remove_bell(walk->directory, name);
         return 0;
     }
     r = open_to_look(walk, path, &fd);

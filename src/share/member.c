@@ -9,6 +9,7 @@
 #include "share/region.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define TRY_NS UINT64_C(2000000000)
@@ -159,6 +160,30 @@ bool verso__share_member_is_dead(const struct verso_share *share, uint32_t numbe
     if (share->is_member && verso__share_is_own(share) && number == share->member)
         return false;
     return !may_be_locked(share, VERSO__SHARE_MEMBER_BYTE + number) || verso__share_place_is_gone(place);
+}
+
+/* The id is looked at again when the descriptor is there: then it is that process's, or the process has ended. */
+int verso__share_member_open(const struct verso_share *share, uint32_t number, uint32_t generation, int *out_fd)
+{
+    struct verso__share_place place;
+    int fd, r;
+
+    if (number >= share->made.member_count || (share->is_member && number == share->member))
+        return -ESRCH;
+    place = *verso__share_place(share, number);
+    if (place.namespace == 0 || place.namespace != verso__os_life_namespace())
+        return -EXDEV;
+    if (place.process == 0 || place.process > INT_MAX)
+        return -ESRCH;
+    r = verso__os_process_open((pid_t)place.process, &fd);
+    if (r < 0)
+        return r;
+    if (verso__share_place_is_gone(&place) || verso__share_member_is_dead(share, number, generation)) {
+        verso__os_close(fd);
+        return -ESRCH;
+    }
+    *out_fd = fd;
+    return 0;
 }
 
 int verso__share_each_member(int fd, const struct verso__share_header *made, uint32_t own,

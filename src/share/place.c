@@ -47,6 +47,29 @@ int verso__share_check_directory(const char *path, struct verso__share_trouble *
     return VERSO_E_OWNER;
 }
 
+int verso__share_open_directory(bool make, int *out_fd)
+{
+    struct verso__share_trouble trouble;
+    struct verso__os_file_info info;
+    char path[PATH_MAX];
+    int fd, r = verso__share_directory(path, &trouble);
+
+    if (r == 0 && make)
+        r = verso__os_make_directory(path);
+    if (r == 0 || r == -EEXIST)
+        r = verso__os_open(path, VERSO__OS_OPEN_PLACE | VERSO__OS_OPEN_DIRECTORY | VERSO__OS_OPEN_NOFOLLOW, 0, &fd);
+    if (r < 0)
+        return r;
+    r = verso__os_file_info(fd, &info);
+    if (r == 0 && (info.user != verso__os_user() || info.mode & 077))
+        r = VERSO_E_OWNER;
+    if (r < 0)
+        verso__os_close(fd);
+    else
+        *out_fd = fd;
+    return r;
+}
+
 static int no_name(struct verso__share_trouble *trouble, int code)
 {
     trouble->hint = "a name has 1 to 200 bytes and begins with no dot; one with a slash is the path of a file";

@@ -213,6 +213,18 @@ int verso__share_member_describe(const struct verso_share *share, uint32_t numbe
 int verso__share_member_here(struct verso_share *share, uint32_t *out_number, uint32_t *out_generation);
 int verso__share_seat_member(const struct verso__share_seat *seat, uint32_t *out_number, uint32_t *out_generation);
 
+/* A descriptor that can be read from once the process of that member has ended. -ESRCH: it has, or is this one;
+ * -EXDEV: ids mean something else there; -ENOSYS, -EMFILE. */
+int verso__share_member_open(const struct verso_share *share, uint32_t number, uint32_t generation, int *out_fd);
+
+/* ---- The directory of names ---- */
+
+/* How names begin that other modules give to sockets there; verso_share_collect() takes those away that nobody has. */
+#define VERSO__SHARE_BELL ".bell-"
+
+/* The directory, as a PLACE, when it is this user's alone; @make: made first. -ENOENT, VERSO_E_OWNER, -ENOTDIR. */
+int verso__share_open_directory(bool make, int *out_fd);
+
 /* ---- Waiting ---- */
 
 /*

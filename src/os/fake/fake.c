@@ -264,6 +264,34 @@ static void noted_open_at(int directory, const char *path, unsigned flags, unsig
     noted_open(path, flags, mode, out_fd);
 }
 
+static void noted_bell_make(int directory, const char *name, const int *out_fd)
+{
+    (void)directory;
+    (void)name;
+    ledger_descriptor_add(*out_fd);
+}
+
+static void noted_bell_open(int directory, const char *name, const int *out_fd)
+{
+    noted_bell_make(directory, name, out_fd);
+}
+
+static void noted_process_open(pid_t process, const int *out_fd)
+{
+    (void)process;
+    ledger_descriptor_add(*out_fd);
+}
+
+static void noted_timer_make(const int *out_fd)
+{
+    ledger_descriptor_add(*out_fd);
+}
+
+static void noted_poll_make(const int *out_fd)
+{
+    ledger_descriptor_add(*out_fd);
+}
+
 static void noted_duplicate(int fd, const int *out_fd)
 {
     (void)fd;
