@@ -324,7 +324,6 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
     }
     channel->device = file.device;
     channel->inode = file.inode;
-    channel->forks = verso__os_forks();
     announce(channel);
     *out_channel = channel;
     return 0;

@@ -396,6 +396,12 @@ static void test_many_clients_of_one_server(void **state)
     many_with(VERSO_CHANNEL_MPSC, 1);
 }
 
+static void test_many_clients_of_several_servers(void **state)
+{
+    (void)state;
+    many_with(VERSO_CHANNEL_MPMC, 4);
+}
+
 /* ---- Deaths ---- */
 
 /* What children say: how often they were asked, and how often they answered. */
@@ -468,6 +474,49 @@ static void test_a_server_dies_after_releasing_it(void **state)
     die_with_the_request(VERSO_CHANNEL_MPSC, 0, (void *)1);
 }
 
+static void test_one_of_several_servers_dies_with_the_request(void **state)
+{
+    (void)state;
+    die_with_the_request(VERSO_CHANNEL_MPMC, 0, NULL);
+}
+
+static void test_one_of_several_servers_dies_after_releasing_it(void **state)
+{
+    (void)state;
+    die_with_the_request(VERSO_CHANNEL_MPMC, 0, (void *)1);
+}
+
+/* What was released is not given to another one. */
+static void test_released_is_not_redelivered(void **state)
+{
+    (void)state;
+    die_with_the_request(VERSO_CHANNEL_MPMC, VERSO_CHANNEL_REDELIVER, (void *)1);
+}
+
+/* What is held is: nobody is told, and the answer comes from another. */
+static void test_held_is_redelivered(void **state)
+{
+    struct verso_channel_request request;
+    struct verso_channel_message answer;
+    uint64_t number;
+    pid_t child;
+
+    (void)state;
+    say_somewhere();
+    service_make(VERSO_CHANNEL_MPMC, 1, VERSO_CHANNEL_LASTING | VERSO_CHANNEL_REDELIVER, 0);
+    assert_ok(verso_channel_client_open(channel, NULL, &client));
+    assert_ok(verso_channel_ask(client, "again", 5, 0, &number));
+    child = child_start(take_and_stay, NULL);
+    await_ready();
+    child_kill(child);
+    assert_fails(verso_channel_answer_receive(client, 200, &answer), -ETIMEDOUT);
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    request = take(reader, "again");
+    assert_int_equal(request.number, number);
+    assert_ok(verso_channel_answer(reader, &request, "done", 4, 0));
+    expect_answer(client, number, "done");
+}
+
 /* Answers until it is killed. */
 static int serve_for_ever(void *arg)
 {
@@ -524,6 +573,12 @@ static void test_servers_are_killed(void **state)
 {
     (void)state;
     kill_servers_of(VERSO_CHANNEL_MPSC, 1, 0, true);
+}
+
+static void test_some_of_several_servers_are_killed(void **state)
+{
+    (void)state;
+    kill_servers_of(VERSO_CHANNEL_MPMC, 3, 0, true);
 }
 
 static int ask_for_ever(void *arg)
@@ -641,9 +696,15 @@ static const struct CMUnitTest test_list[] = {
     channel_test(test_no_server_is_left),
     channel_test(test_a_fork_has_no_client),
     channel_test(test_many_clients_of_one_server),
+    channel_test(test_many_clients_of_several_servers),
     channel_test(test_a_server_dies_with_the_request),
     channel_test(test_a_server_dies_after_releasing_it),
+    channel_test(test_one_of_several_servers_dies_with_the_request),
+    channel_test(test_one_of_several_servers_dies_after_releasing_it),
+    channel_test(test_released_is_not_redelivered),
+    channel_test(test_held_is_redelivered),
     channel_test(test_servers_are_killed),
+    channel_test(test_some_of_several_servers_are_killed),
     channel_test(test_clients_are_killed),
     channel_test(test_a_client_dies_while_it_is_answered),
 };
