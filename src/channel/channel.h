@@ -273,7 +273,6 @@ struct verso_channel_writer {
     uint64_t sent_bytes;
     bool has_reserved;
     uint64_t reserved_at;
-    uint64_t reserved_number;
     size_t reserved_bytes;
     uint64_t refused_span; /* for which the last wait for room found none; 0: it did */
     struct verso__channel_poll *poll;
@@ -292,6 +291,7 @@ struct verso_channel_reader {
     struct verso_channel_writer **answers; /* to each client that it has answered, by lane */
     /* Each. */
     uint64_t number; /* of the next message, when none is lost */
+    uint64_t missed; /* before that number, and not told of */
     uint64_t lost;
     uint64_t held_messages;
     uint64_t held_content; /* in bytes */
@@ -309,15 +309,23 @@ static inline uint64_t verso__channel_capacity(const struct verso__channel_side 
     return side->mask + 1;
 }
 
-/* A BROADCAST's records have a number, all but those that are too short for one. */
+/* A BROADCAST's records have a number, behind the header: all that were claimed to be messages. */
 static inline bool verso__channel_is_numbered(const struct verso__channel_side *side)
 {
     return side->header_bytes == VERSO__CHANNEL_NUMBERED_BYTES;
 }
 
+#define VERSO__CHANNEL_NO_NUMBER UINT64_MAX /* what is left over of a reservation */
+
 static inline uint64_t verso__channel_number(const struct verso__channel_side *side, uint64_t position)
 {
     return atomic_load_explicit(verso__channel_at(side, position) + 1, memory_order_relaxed);
+}
+
+static inline bool verso__channel_has_number(const struct verso__channel_side *side, uint64_t position, uint64_t span)
+{
+    return verso__channel_is_numbered(side) && span >= VERSO__CHANNEL_NUMBERED_BYTES &&
+           verso__channel_number(side, position) != VERSO__CHANNEL_NO_NUMBER;
 }
 
 /* What a message takes. */

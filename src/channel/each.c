@@ -230,7 +230,7 @@ static int find_beginning(const struct verso__channel_side *side, const struct v
     return r;
 }
 
-/* The number of the record at @position; the next one's where there is none. What is void may be too short for one. */
+/* The number of the record at @position, or of the first behind it that has one; or else the next one's. */
 static uint64_t number_from(const struct verso__channel_side *side, uint64_t position, uint64_t next)
 {
     for (uint64_t passed = 0; passed <= side->mask;) {
@@ -239,16 +239,16 @@ static uint64_t number_from(const struct verso__channel_side *side, uint64_t pos
 
         if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
             return next;
-        if (span >= VERSO__CHANNEL_NUMBERED_BYTES || span == 0)
+        if (verso__channel_has_number(side, position + passed, span))
             return verso__channel_number(side, position + passed);
-        passed += span;
+        passed += verso__max_u64(span, sizeof(header));
     }
     return next;
 }
 
 static int settle(struct verso_channel_reader *reader, const struct verso_channel_end *end)
 {
-    uint64_t tail, next, position;
+    uint64_t tail, next, position = 0;
     int r = verso__channel_find_end(&reader->side, &tail, &next);
 
     if (r == 0)
@@ -299,6 +299,12 @@ static inline void ring_for_room(struct verso_channel_reader *reader)
         verso__channel_ring_slowly(&reader->side, bell, VERSO__CHANNEL_ALL);
 }
 
+/* A record can be of any number; but not of one that this reader is past, nor be missed where nothing is lost. */
+static inline bool may_follow(const struct verso_channel_reader *reader, uint64_t number)
+{
+    return reader->side.is_overwritten ? (int64_t)(number - reader->number) >= 0 : number == reader->number;
+}
+
 /* 0: a message stands at the position; -EAGAIN; VERSO_E_CORRUPT. Passes what is void, and what is lost. */
 static int look(struct verso_channel_reader *reader)
 {
@@ -326,8 +332,12 @@ static int look(struct verso_channel_reader *reader)
         case VERSO__CHANNEL_COMMITTED:
             return verso__channel_length(header) <= reader->side.bytes_most ? 0 : VERSO_E_CORRUPT; /* as show() */
         case VERSO__CHANNEL_VOID:
-            if (span >= VERSO__CHANNEL_NUMBERED_BYTES)
+            if (span >= VERSO__CHANNEL_NUMBERED_BYTES && number != VERSO__CHANNEL_NO_NUMBER) {
+                if (!may_follow(reader, number))
+                    return VERSO_E_CORRUPT;
+                reader->missed += number - reader->number;
                 reader->number = number + 1; /* nobody has lost what was never sent */
+            }
             move_to(reader, reader->position + span);
             ring_for_room(reader);
             passed += span;
@@ -416,10 +426,9 @@ static inline int next(struct verso_channel_reader *reader, int timeout_ms, stru
             return r;
         *out_span = show(reader, reader->position, out_message);
     }
-    out_message->lost = out_message->number - reader->number;
-    /* A message can be of any number; but not of one that this reader is past, nor be missed where nothing is lost. */
-    if ((int64_t)out_message->lost < 0 || (out_message->lost > 0 && !reader->side.is_overwritten))
+    if (!may_follow(reader, out_message->number))
         return verso__fail(VERSO_E_CORRUPT, "receive", reader->side.channel->share->path);
+    out_message->lost = reader->missed + out_message->number - reader->number;
     return 0;
 }
 
@@ -445,6 +454,7 @@ static int receive(struct verso_channel_reader *reader, int timeout_ms, struct v
         span += one;
     }
     reader->number = message.number + number;
+    reader->missed = 0;
     reader->held_bytes = span;
     reader->held_messages = number;
     reader->held_content = bytes;
@@ -498,6 +508,7 @@ static int read(struct verso_channel_reader *reader, void *out_data, size_t room
                                     "all is overwritten before it can be copied");
     }
     reader->number = message.number + 1;
+    reader->missed = 0;
     count(reader, 1, message.bytes, message.lost);
     move_to(reader, reader->position + span);
     ring_for_room(reader);

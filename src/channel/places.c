@@ -87,7 +87,7 @@ int verso__channel_find_end(const struct verso__channel_side *side, uint64_t *ou
         if (verso__channel_state(header) == VERSO__CHANNEL_NOTHING)
             break;
         span = verso__channel_span_of(side, header);
-        if (verso__channel_is_numbered(side) && span >= VERSO__CHANNEL_NUMBERED_BYTES)
+        if (verso__channel_has_number(side, tail + walked, span))
             number = verso__channel_number(side, tail + walked) + 1;
         walked += span;
         if (span == 0 || walked > side->mask)

@@ -422,7 +422,6 @@ int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int
     if (writer->is_alone)
         return 0; /* nobody else needs to know of it */
     put_nothing_behind(writer, writer->tail + span);
-    writer->reserved_number = writer->number;
     put_number(writer, writer->tail, writer->number);
     publish(writer, writer->tail, VERSO__CHANNEL_RESERVED, bytes);
     set_tail(writer, writer->tail + span, 1);
@@ -439,7 +438,7 @@ static void void_rest(struct verso_channel_writer *writer, size_t bytes)
     if (used == all)
         return;
     if (all - used >= VERSO__CHANNEL_NUMBERED_BYTES)
-        put_number(writer, writer->reserved_at + used, writer->reserved_number); /* as all that is void and has room */
+        put_number(writer, writer->reserved_at + used, VERSO__CHANNEL_NO_NUMBER);
     make_void(writer, writer->reserved_at + used, all - used);
 }
 

@@ -99,6 +99,48 @@ static void test_given_up_is_no_history(void **state)
     }
 }
 
+/* With all that can be void in the ring, what was lost is told to one; what was given up and come upon is not lost. */
+static void test_lost_among_what_is_void(void **state)
+{
+    struct verso_channel_message message;
+    uint64_t given = 0, lost = 0, passed = 0, next = 0, sent = 0, number = 0, dice = 1;
+    void *room;
+
+    (void)state;
+    make(VERSO_CHANNEL_FULL_DROP_OLDEST, PAGE, 2);
+    readers[0] = join(VERSO_CHANNEL_FROM_NEXT, 0);
+    for (unsigned turn = 0; turn < 20000; turn++) {
+        dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407U;
+        for (uint64_t i = dice >> 33 & (dice >> 60 ? 3 : 63); i > 0; i--, number++) {
+            size_t rest = (number * 8) % 48;
+
+            assert_ok(verso_channel_reserve(writer, sizeof(number) + rest, 0, &room));
+            memcpy(room, &number, sizeof(number));
+            sent += number % 5 != 0;
+            if (number % 5 == 0)
+                verso_channel_abandon(writer);
+            else
+                assert_ok(verso_channel_commit(writer, sizeof(number)));
+        }
+        if (verso_channel_receive(readers[0], 0, &message) < 0)
+            continue;
+        assert_memory_equal(message.data, &message.number, sizeof(message.number));
+        assert_true(message.number - message.lost >= next);
+        for (uint64_t i = next; message.lost == 0 && i < message.number; i++)
+            assert_int_equal(i % 5, 0);
+        passed += message.number - message.lost - next;
+        next = message.number + 1;
+        lost += message.lost;
+        given++;
+        assert_ok(verso_channel_release(readers[0]));
+    }
+    assert_true(given > 1000 && lost > 1000 && passed > 100);
+    assert_int_equal(given + lost + passed, next);
+    assert_true(given + lost >= sent - (number - next)); /* of those that were lost some had been given up */
+    assert_int_equal(info_now().lost, lost);
+    assert_int_equal(info_now().given_up, number / 5 + (number % 5 != 0));
+}
+
 /* What the living reserve is in everybody's way, even where the oldest are dropped. */
 static void test_reserved_is_not_overwritten(void **state)
 {
@@ -315,6 +357,7 @@ static void test_threads_that_overwrite(void **state)
 static const struct CMUnitTest test_list[] = {
     channel_test(test_reserved),
     channel_test(test_given_up_is_no_history),
+    channel_test(test_lost_among_what_is_void),
     channel_test(test_reserved_is_not_overwritten),
     channel_test(test_many_make_room_for_all),
     channel_test(test_places_are_few),
