@@ -50,7 +50,7 @@ int verso__os_bell_make(int directory, const char *name, int *out_fd)
     /* The name takes the socket's mode: nobody else may ring, whatever the umask says. */
     if (fchmod(fd, S_IRUSR | S_IWUSR) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         r = -errno;
-        verso__os_close(fd);
+        (void)close(fd);
         return r;
     }
     *out_fd = fd;
@@ -68,7 +68,7 @@ int verso__os_bell_open(int directory, const char *name, int *out_fd)
         return r;
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         r = -errno;
-        verso__os_close(fd);
+        (void)close(fd);
         return r;
     }
     *out_fd = fd;
