@@ -80,20 +80,13 @@ static bool is_open(const struct verso__channel_side *side, uint32_t tag)
     return atomic_load(&own->owner) != 0 && tag_of(place, atomic_load(&own->serial)) == tag;
 }
 
-/* What stands in the ring is looked at first: where the head has passed it meanwhile, that says enough. */
+/* Nobody can take it from the ring any more. Whose place has been put in order, what he held was so before. */
 static bool was_taken(const struct verso__channel_side *side, uint64_t position)
 {
-    uint64_t header = atomic_load_explicit(verso__channel_at(side, position), memory_order_acquire);
-    unsigned state = verso__channel_state(header);
+    const struct verso__channel_lane *lane = side->lane;
+    uint64_t end = atomic_load(side->way == &verso__channel_direct ? &lane->readers[0].passed : &lane->next);
 
-    atomic_thread_fence(memory_order_seq_cst);
-    if ((int64_t)(side->way->head(side) - position) > 0)
-        return true;
-    if (side->way == &verso__channel_direct)
-        return (int64_t)(atomic_load(&side->lane->readers[0].passed) - position) > 0;
-    /* What a dead server still holds is given to another one, where the channel was made so. */
-    return state == VERSO__CHANNEL_DONE ||
-           (state == VERSO__CHANNEL_TAKEN && !(side->channel->plan.flags & VERSO_CHANNEL_REDELIVER));
+    return (int64_t)(end - position) > 0 || (int64_t)(side->way->head(side) - position) > 0;
 }
 
 static bool is_lost(const struct verso_channel_client *client, const struct pending *pending)
@@ -246,7 +239,7 @@ int verso_channel_answer(struct verso_channel_reader *server, const struct verso
     if (!server->tag || !is_of_client(server->side.channel, request->client))
         return verso__fail_hint(VERSO_E_CORRUPT, "answer", server->side.channel->share->path, "no client asked that");
     r = writer_to(server, (uint32_t)(request->client & CLIENT_LANE), &writer);
-    if (r < 0)
+    if (!writer)
         return r;
     if (bytes > writer->side.bytes_most - sizeof(front))
         return verso__fail_hint(VERSO_E_RANGE, "answer", NULL,

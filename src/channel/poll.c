@@ -362,7 +362,7 @@ int verso_channel_descriptor(struct verso_channel_reader *reader, int *out_fd)
         return verso__channel_fail_fork();
     if (!reader->poll)
         r = poll_make(&reader->side, true, &reader->own->bell, &reader->poll);
-    if (r == 0)
+    if (reader->poll)
         *out_fd = reader->poll->all;
     return r;
 }
@@ -377,7 +377,7 @@ int verso_channel_writer_descriptor(struct verso_channel_writer *writer, int *ou
         return verso__channel_fail_fork();
     if (!writer->poll)
         r = poll_make(&writer->side, false, &writer->own->bell, &writer->poll);
-    if (r == 0)
+    if (writer->poll)
         *out_fd = writer->poll->all;
     return r;
 }
