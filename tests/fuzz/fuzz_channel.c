@@ -37,8 +37,7 @@ static struct {
     struct verso_channel *channel;
     struct verso_channel_writer *writers[2];
     struct verso_channel_reader *reader;
-    void *reserved;
-    size_t reserved_bytes;
+    struct verso_channel_client *client;
     unsigned char *there; /* the peer's */
     size_t there_bytes;
     unsigned char *plan, *lane; /* ours */
@@ -79,7 +78,14 @@ static void forbid(void *address, size_t bytes)
     must(mprotect(address, bytes, PROT_NONE) == 0);
 }
 
-/* Bits 0 and 1 say which kind, 2 and 3 what happens when it is full. False: there is no such channel. */
+/* Behind lane @number, where nobody writes. */
+static unsigned char *padding(uint32_t number)
+{
+    return here.lane + number * here.channel->plan.lane_bytes + sizeof(struct verso__channel_lane);
+}
+
+/* Bits 0 and 1 say which kind, 2 and 3 what happens when it is full, 5 whether it has a client. False: there is no such
+ * channel. */
 static bool make(unsigned choice)
 {
     struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
@@ -91,7 +97,8 @@ static bool make(unsigned choice)
     options.full = (enum verso_channel_full)(choice >> 2 & 3);
     options.flags = options.kind == VERSO_CHANNEL_MPMC && choice & 16 ? VERSO_CHANNEL_REDELIVER : 0;
     options.writers_most = options.kind == VERSO_CHANNEL_BROADCAST && choice & 16 ? 1 : 0;
-    options.capacity_bytes = RING_BYTES;
+    options.capacity_bytes = options.answers_bytes = RING_BYTES;
+    options.clients_most = choice & 32 ? 1 : 0;
     r = verso_channel_create(NULL, &options, &here.channel);
     must(r == 0 || r == VERSO_E_OPTIONS);
     if (r < 0)
@@ -104,10 +111,10 @@ static bool make(unsigned choice)
     plan = &here.channel->plan;
     here.plan = verso_share_data(share);
     here.lane = here.plan + plan->lanes_offset;
-    memset(here.lane + sizeof(struct verso__channel_lane), CANARY,
-           plan->lane_bytes - sizeof(struct verso__channel_lane));
+    for (uint32_t i = 0; i <= plan->clients_most; i++)
+        memset(padding(i), CANARY, plan->lane_bytes - sizeof(struct verso__channel_lane));
     forbid(here.plan, plan->lanes_offset);
-    forbid(here.plan + plan->ring_offset, plan->capacity_bytes);
+    forbid(here.plan + plan->ring_offset, plan->capacity_bytes + plan->clients_most * plan->answers_bytes);
     return true;
 }
 
@@ -115,8 +122,9 @@ static void unmake(void)
 {
     const struct verso__channel_plan *plan = &here.channel->plan;
 
-    for (size_t i = sizeof(struct verso__channel_lane); i < plan->lane_bytes; i++)
-        must(here.lane[i] == CANARY);
+    for (uint32_t i = 0; i <= plan->clients_most; i++)
+        for (size_t at = 0; at < plan->lane_bytes - sizeof(struct verso__channel_lane); at++)
+            must(padding(i)[at] == CANARY);
     verso_channel_close(here.channel);
     must(munmap(here.there, here.there_bytes) == 0);
     memset(&here, 0, sizeof(here));
@@ -124,13 +132,18 @@ static void unmake(void)
 
 /* ---- Scribbling ---- */
 
-/* Which part of the file, and how much of it. */
+/* Which part of the file, and how much of it; where there is a client, its lane and ring are in place of who is
+ * there. */
 static unsigned char *part(unsigned which, size_t *out_bytes)
 {
     const struct verso_share *share = verso_channel_share(here.channel);
     const struct verso__channel_plan *plan = &here.channel->plan;
-    unsigned char *lane = here.there + here.content_offset + plan->lanes_offset;
+    unsigned char *content = here.there + here.content_offset, *lane = content + plan->lanes_offset;
 
+    if (plan->clients_most && (which == 1 || which == 2)) {
+        *out_bytes = which == 1 ? sizeof(struct verso__channel_lane) : RING_BYTES;
+        return which == 1 ? lane + plan->lane_bytes : content + plan->ring_offset + RING_BYTES;
+    }
     switch (which) {
     case 0:
         *out_bytes = sizeof(struct verso__share_header);
@@ -143,7 +156,7 @@ static unsigned char *part(unsigned which, size_t *out_bytes)
         return here.there + share->made.seats_offset;
     case 3:
         *out_bytes = sizeof(*plan);
-        return here.there + here.content_offset;
+        return content;
     case 4:
         *out_bytes = offsetof(struct verso__channel_lane, writers);
         return lane;
@@ -155,7 +168,7 @@ static unsigned char *part(unsigned which, size_t *out_bytes)
         return lane + offsetof(struct verso__channel_lane, readers);
     default:
         *out_bytes = RING_BYTES;
-        return here.there + here.content_offset + plan->ring_offset;
+        return content + plan->ring_offset;
     }
 }
 
@@ -288,6 +301,70 @@ static void inform(void)
     must(info.writers <= info.writer_room && info.readers <= info.reader_room);
 }
 
+static int look_at_place(const struct verso_channel_place *place, void *arg)
+{
+    must(place->number < VERSO__CHANNEL_PLACES && place->lag_bytes <= RING_BYTES);
+    must(strnlen(place->name, sizeof(place->name)) < sizeof(place->name));
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static void look_at_places(void)
+{
+    unsigned count = 0;
+
+    answers(verso_channel_places(here.channel, look_at_place, &count), 0);
+    must(count <= 2 * VERSO__CHANNEL_PLACES);
+}
+
+static void arm(struct verso_channel_writer *writer)
+{
+    int fd;
+
+    if (here.reader && verso_channel_descriptor(here.reader, &fd) == 0)
+        answers(verso_channel_arm(here.reader), 1, RECEIVED);
+    if (writer && verso_channel_writer_descriptor(writer, &fd) == 0)
+        answers(verso_channel_writer_arm(writer), SENT);
+}
+
+/* Asks; or takes the next answer. */
+static void ask(bool is_asking, size_t bytes, int timeout_ms)
+{
+    static const unsigned char content[RING_BYTES];
+    struct verso_channel_message answer;
+    uint64_t number;
+    int r;
+
+    if (!here.client) {
+        answers(verso_channel_client_open(here.channel, NULL, &here.client), OPENED);
+    } else if (is_asking) {
+        answers(verso_channel_ask(here.client, content, bytes, timeout_ms, &number), SENT);
+    } else {
+        r = verso_channel_answer_receive(here.client, timeout_ms, &answer);
+        answers(r, RECEIVED);
+        if (r == 0)
+            look_at(&answer);
+        answers(verso_channel_client_release(here.client), RELEASED);
+    }
+}
+
+static void serve(size_t bytes, int timeout_ms)
+{
+    static const unsigned char content[RING_BYTES];
+    struct verso_channel_message message;
+    struct verso_channel_request request;
+    int r = verso_channel_receive(here.reader, timeout_ms, &message);
+
+    answers(r, RECEIVED);
+    if (r < 0)
+        return;
+    look_at(&message);
+    r = verso_channel_request_of(&message, &request);
+    answers(r, 0, VERSO_E_CORRUPT);
+    if (r == 0)
+        answers(verso_channel_answer(here.reader, &request, content, bytes, timeout_ms), SENT, VERSO_E_OPTIONS);
+}
+
 /* Who comes anew believes nothing of what is there. */
 static void attach(void)
 {
@@ -344,6 +421,18 @@ static void read_something(unsigned which, size_t bytes, int timeout_ms)
     }
 }
 
+static void see(unsigned which, struct verso_channel_writer *writer)
+{
+    if (which == 13) {
+        inform();
+        look_at_places();
+    } else if (which == 14) {
+        attach();
+    } else {
+        arm(writer);
+    }
+}
+
 static void call(unsigned which, size_t bytes, int timeout_ms)
 {
     size_t number = which >> 4 & 1;
@@ -357,10 +446,12 @@ static void call(unsigned which, size_t bytes, int timeout_ms)
         write_something(here.writers[number], which, bytes, timeout_ms);
     else if (which <= 10)
         read_something(which, bytes, timeout_ms);
-    else if (which == 13)
-        inform();
+    else if (number == 0 || which == 13)
+        see(which, here.writers[number]);
+    else if (which == 14 && here.reader)
+        serve(bytes, timeout_ms);
     else
-        attach();
+        ask(bytes % 2 == 0, bytes, timeout_ms);
 }
 
 /*
