@@ -562,6 +562,28 @@ static void test_bells(void **state)
     assert_int_equal(number_at(lane_here(), 384, 4), 2);
 }
 
+static void test_armed(void **state)
+{
+    struct verso_channel_options options = options_of(VERSO_CHANNEL_MPMC);
+    struct verso_channel_reader *second;
+    int fd;
+
+    (void)state;
+    make(&options);
+    open_both();
+    assert_ok(verso_channel_reader_open(channel, NULL, &second));
+    assert_ok(verso_channel_descriptor(second, &fd));
+    assert_int_equal(verso_channel_arm(second), 0);
+    assert_int_equal(number_at(lane_here(), 272, 8), 1 << 1);
+    assert_int_equal(number_at(lane_here(), 256, 4) & 1, 1);
+    assert_ok(verso_channel_send(writer, ring_here(), RING - 16, 0));
+    assert_int_equal(number_at(lane_here(), 272, 8), 0);
+    assert_ok(verso_channel_writer_descriptor(writer, &fd));
+    assert_fails(verso_channel_send(writer, "x", 1, 0), -EAGAIN);
+    assert_int_equal(verso_channel_writer_arm(writer), 0);
+    assert_int_equal(number_at(lane_here(), 400, 8), 1);
+}
+
 /* The position for which a writer sleeps: that an eighth of the ring is free. */
 static void test_wanted(void **state)
 {
@@ -721,6 +743,7 @@ int main(void)
         channel_test(test_counts_and_positions),
         channel_test(test_bells),
         channel_test(test_wanted),
+        channel_test(test_armed),
         channel_test(test_the_dead),
         channel_test(test_claim),
         channel_test(test_take),
