@@ -125,24 +125,18 @@ static int pass_records(const struct verso__channel_side *side, uint64_t oldest,
     return 0;
 }
 
-/*
- * Without the lock, so only what the lock would say as well: 0 when there could be room, or something is strange. Where
- * others write, too, they may just be writing over the headers: those are looked at by the only writer alone.
- */
+/* Without the lock: 0 when there could be room, or something is strange, for the lock to decide. Not a look at headers:
+ * others may just be writing over them. */
 static int may_have_room(const struct verso_channel_writer *writer, uint64_t tail, uint64_t span)
 {
     const struct verso__channel_side *side = &writer->side;
-    uint64_t oldest = head(side), needed = tail + span + VERSO__CHANNEL_HEADER_BYTES - (side->mask + 1), limit, at;
+    uint64_t oldest = head(side), limit;
 
     if (oldest & 7 || tail - oldest > side->mask || fits(side, tail, oldest, span))
         return 0;
     if (find_limit(side, oldest, tail, &limit) < 0)
         return 0;
-    if (!fits(side, tail, limit, span))
-        return -EAGAIN;
-    if (!writer->is_alone)
-        return 0;
-    return pass_records(side, oldest, needed, tail, &at) < 0 || fits(side, tail, at, span) ? 0 : -EAGAIN;
+    return fits(side, tail, limit, span) ? 0 : -EAGAIN;
 }
 
 /* Under the claim's lock. */

@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define LOOKS_FOR_A_PLACE 4
+#define LOOKS_APART_NS 1000000
+
 /* ---- Names ---- */
 
 static uint64_t name_of(uint32_t number, uint32_t generation)
@@ -361,13 +364,41 @@ static int writer_settle(struct verso_channel_writer *writer, uint64_t owner, ui
     return 0;
 }
 
+static int writer_enter(struct verso_channel_writer *writer, uint64_t owner, uint64_t seat)
+{
+    struct verso__channel_others others;
+    int r;
+
+    verso__channel_see_nobody(&others);
+    r = verso__channel_see_writers(&writer->side, true, &others);
+    if (r == 0)
+        r = verso__channel_lock(&writer->side.lane->claim);
+    if (r < 0)
+        return r;
+    r = writer_settle(writer, owner, seat);
+    verso__channel_unlock(&writer->side.lane->claim);
+    return r;
+}
+
+/* All places seem to be taken; but in the moment in which another process takes the place that a dead one had in the
+ * share, nothing is known of the dead. */
+static bool is_to_look_again(unsigned *looks)
+{
+    _Atomic uint32_t word = 0;
+
+    if (++*looks == LOOKS_FOR_A_PLACE)
+        return false;
+    (void)verso__os_futex_wait(&word, 0, verso__os_clock_ns() + LOOKS_APART_NS, 0); /* a nap: nobody wakes */
+    return true;
+}
+
 int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
                                struct verso_channel_writer **out_writer)
 {
-    struct verso__channel_others others;
     struct verso_channel_writer *writer;
     struct verso_channel_end end;
     uint64_t owner, seat;
+    unsigned looks = 0;
     int r;
 
     r = end_options(given, &end);
@@ -379,14 +410,10 @@ int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, con
     side_fill(&writer->side, channel, lane, &end);
     writer->is_alone = writer->side.writers_most == 1;
     r = verso__channel_who(channel, &owner, &seat);
-    verso__channel_see_nobody(&others);
-    if (r == 0)
-        r = verso__channel_see_writers(&writer->side, true, &others);
-    if (r == 0)
-        r = verso__channel_lock(&writer->side.lane->claim);
     if (r == 0) {
-        r = writer_settle(writer, owner, seat);
-        verso__channel_unlock(&writer->side.lane->claim);
+        do
+            r = writer_enter(writer, owner, seat);
+        while (r == -EUSERS && is_to_look_again(&looks));
     }
     if (r < 0) {
         free(writer);
@@ -434,14 +461,31 @@ static int reader_settle(struct verso_channel_reader *reader, const struct verso
     return 0;
 }
 
+static int reader_enter(struct verso_channel_reader *reader, const struct verso_channel_end *end, uint64_t owner,
+                        uint64_t seat)
+{
+    struct verso_mutex *mutex = reader->side.way->readers_lock(reader->side.lane);
+    struct verso__channel_others others;
+    int r;
+
+    verso__channel_see_nobody(&others);
+    r = verso__channel_see_readers(&reader->side, true, &others);
+    if (r == 0)
+        r = verso__channel_lock(mutex);
+    if (r < 0)
+        return r;
+    r = reader_settle(reader, end, owner, seat);
+    verso__channel_unlock(mutex);
+    return r;
+}
+
 int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
                                struct verso_channel_reader **out_reader)
 {
-    struct verso__channel_others others;
     struct verso_channel_reader *reader;
     struct verso_channel_end end;
-    struct verso_mutex *mutex;
     uint64_t owner, seat;
+    unsigned looks = 0;
     int r;
 
     r = end_options(given, &end);
@@ -451,16 +495,11 @@ int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, con
     if (!reader)
         return verso__fail(-ENOMEM, "calloc", NULL);
     side_fill(&reader->side, channel, lane, &end);
-    mutex = reader->side.way->readers_lock(reader->side.lane);
     r = verso__channel_who(channel, &owner, &seat);
-    verso__channel_see_nobody(&others);
-    if (r == 0)
-        r = verso__channel_see_readers(&reader->side, true, &others);
-    if (r == 0)
-        r = verso__channel_lock(mutex);
     if (r == 0) {
-        r = reader_settle(reader, &end, owner, seat);
-        verso__channel_unlock(mutex);
+        do
+            r = reader_enter(reader, &end, owner, seat);
+        while (r == -EUSERS && is_to_look_again(&looks));
     }
     if (r < 0) {
         free(reader);
