@@ -362,7 +362,7 @@ static int release(struct verso_channel_reader *reader)
 static int read_copy(struct verso_channel_reader *reader, void *out_data, size_t room_bytes, int timeout_ms,
                      struct verso_channel_message *out_message)
 {
-    struct verso_channel_message message;
+    struct verso_channel_message message = { .data = NULL };
     struct wish wish = {
         .reader = reader, .messages = &message, .room = 1, .is_copy = true, .data = out_data, .data_bytes = room_bytes
     };
