@@ -167,7 +167,7 @@ static int make_room(struct verso_channel_writer *writer, uint64_t tail, uint64_
         return move_oldest(&writer->side, tail, span);
     r = may_have_room(writer, tail, span);
     if (r == 0)
-        r = verso__channel_lock(&writer->side.lane->claim);
+        r = verso__channel_lock_for(&writer->side.lane->claim, 0);
     if (r < 0)
         return r;
     r = move_oldest(&writer->side, tail, span);

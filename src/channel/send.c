@@ -129,6 +129,18 @@ int verso__channel_look_for_room(struct verso_channel_writer *writer, uint64_t s
     return writer->is_alone ? look_alone(writer, span) : look_among_others(writer, span);
 }
 
+static int drop_newest(struct verso_channel_writer *writer)
+{
+    verso__channel_publish(&writer->own->dropped,
+                           atomic_load_explicit(&writer->own->dropped, memory_order_relaxed) + 1);
+    return VERSO_CHANNEL_DROPPED;
+}
+
+static bool may_wait(const struct verso_channel_writer *writer)
+{
+    return writer->side.full != VERSO_CHANNEL_FULL_REFUSE && writer->side.full != VERSO_CHANNEL_FULL_DROP_NEWEST;
+}
+
 static int wait_for_room(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
 {
     struct verso__channel_wait wait = { .side = &writer->side,
@@ -140,18 +152,15 @@ static int wait_for_room(struct verso_channel_writer *writer, uint64_t span, int
                                         .arg = span,
                                         .wanted = wanted_head };
     uint32_t full = writer->side.full;
-    int r = full == VERSO_CHANNEL_FULL_DROP_NEWEST
-                ? verso__channel_peek(&wait)
-                : verso__channel_wait_for(&wait, full == VERSO_CHANNEL_FULL_REFUSE ? 0 : timeout_ms);
+    int r = full == VERSO_CHANNEL_FULL_DROP_NEWEST ? verso__channel_peek(&wait)
+                                                   : verso__channel_wait_for(&wait, may_wait(writer) ? timeout_ms : 0);
 
     writer->refused_span = r == 0 ? 0 : span;
     if (full != VERSO_CHANNEL_FULL_DROP_NEWEST)
         return r;
     if (r != -EAGAIN && r != -EPIPE && r != VERSO_E_PEER_DIED)
         return r == 0 ? 0 : verso__fail(r, "send", writer->side.channel->share->path);
-    verso__channel_publish(&writer->own->dropped,
-                           atomic_load_explicit(&writer->own->dropped, memory_order_relaxed) + 1);
-    return VERSO_CHANNEL_DROPPED;
+    return drop_newest(writer);
 }
 
 /* ---- A record's beginning: room for it, and among others the lock ---- */
@@ -164,15 +173,25 @@ static int left_of(uint64_t deadline_ns)
     return now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 1;
 }
 
+/* There was room, or the lock was free, but others were faster. */
+static int too_late(struct verso_channel_writer *writer, int timeout_ms)
+{
+    if (writer->side.full == VERSO_CHANNEL_FULL_DROP_NEWEST)
+        return drop_newest(writer);
+    return verso__fail(timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT, "send", NULL);
+}
+
 /* Again and again, since others may be faster; but no longer than @timeout_ms says. */
 static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout_ms)
 {
     struct verso_mutex *mutex = &writer->side.lane->claim;
     uint64_t deadline_ns = 0;
-    int r, left_ms = timeout_ms;
+    int r, left_ms = timeout_ms = may_wait(writer) ? timeout_ms : 0;
 
     for (;;) {
         r = verso__channel_lock_for(mutex, left_ms);
+        if (r == -EAGAIN)
+            return too_late(writer, 0);
         if (r < 0)
             return r; /* the record is filled */
         r = look_at_tail(writer, span);
@@ -182,7 +201,7 @@ static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout
         if (r != -EAGAIN)
             return verso__fail(r, "claim", NULL);
         if (deadline_ns != 0 && verso__os_clock_ns() >= deadline_ns)
-            return verso__fail(timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT, "send", NULL);
+            return too_late(writer, timeout_ms);
         if (deadline_ns == 0)
             deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
         r = wait_for_room(writer, span, left_ms);

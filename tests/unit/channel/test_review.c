@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* review - what lies between the cases of the other tests: counts after gaps, and locks that are kept. */
+#include "channel/channel.h"
+#include "each.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* ---- Numbers: what a reader has lost, where the oldest that is left was given up or is the rest of a message ---- */
+
+/* How a stretch of the ring is sent: each message with its number as content, whole or the short part of what was
+ * reserved, and now and then something that is given up. */
+static void send_with_gaps(uint64_t *numbers, unsigned dice, bool with_rests)
+{
+    void *room;
+
+    if (dice % 2 == 0) {
+        assert_ok(verso_channel_reserve(writer, 8 + dice % 100, 0, &room));
+        verso_channel_abandon(writer);
+    } else {
+        size_t reserved = with_rests ? 8 + dice % 120 : 8;
+
+        assert_ok(verso_channel_reserve(writer, reserved, 0, &room));
+        memcpy(room, numbers, sizeof(*numbers));
+        assert_ok(verso_channel_commit(writer, sizeof(*numbers)));
+        ++*numbers;
+    }
+}
+
+/* Whatever is overwritten, and whatever stands where the reader goes on: no message is missing without being told. */
+static void lose_and_count(bool with_rests)
+{
+    struct verso_channel_message message;
+    uint64_t sent = 0, next = 0, content;
+    unsigned dice = 1;
+
+    make(VERSO_CHANNEL_FULL_DROP_OLDEST, PAGE, 2);
+    readers[0] = join(VERSO_CHANNEL_FROM_NEXT, 0);
+    for (unsigned turn = 0; turn < 2000; turn++) {
+        for (unsigned i = 0; i < 60 + turn % 97; i++) {
+            dice = dice * 1103515245U + 12345U;
+            send_with_gaps(&sent, dice >> 16, with_rests);
+        }
+        for (unsigned i = 0; i < 1 + turn % 5 && verso_channel_receive(readers[0], 0, &message) == 0; i++) {
+            memcpy(&content, message.data, sizeof(content));
+            assert_true(content - next <= message.lost);
+            if (content == next)
+                assert_int_equal(message.lost, 0);
+            next = content + 1;
+        }
+    }
+}
+
+static void test_what_is_lost_before_something_given_up_is_told(void **state)
+{
+    (void)state;
+    lose_and_count(false);
+}
+
+static void test_what_is_lost_before_the_rest_of_a_message_is_told(void **state)
+{
+    (void)state;
+    lose_and_count(true);
+}
+
+/* ---- Time limits, and answers ---- */
+
+/* The lock of lane 0 in the hand of another thread, as if it had been stopped there. */
+static struct verso_mutex *claim;
+static atomic_int holding;
+
+static void *hold(void *arg)
+{
+    (void)arg;
+    assert_int_equal(verso_mutex_lock(claim, -1), 0);
+    atomic_store(&holding, 1);
+    while (atomic_load(&holding) == 1)
+        sleep_ms(1);
+    assert_int_equal(verso_mutex_unlock(claim), 0);
+    return NULL;
+}
+
+static pthread_t hold_claim(void)
+{
+    pthread_t thread;
+
+    claim = &channel->lane->claim;
+    atomic_store(&holding, 0);
+    assert_int_equal(pthread_create(&thread, NULL, hold, NULL), 0);
+    while (!atomic_load(&holding))
+        sleep_ms(1);
+    return thread;
+}
+
+static void let_go(pthread_t thread)
+{
+    atomic_store(&holding, 2);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void test_the_only_writer_of_a_broadcast_waits_for_no_lock_longer_than_it_may(void **state)
+{
+    pthread_t thread;
+    int r;
+
+    (void)state;
+    make(VERSO_CHANNEL_FULL_DROP_OLDEST, PAGE, 1);
+    thread = hold_claim();
+    while ((r = verso_channel_send(writer, "12345678", 8, 0)) == 0)
+        ;
+    assert_int_equal(r, -EAGAIN); /* and not -EBUSY, which says something else */
+    assert_fails(verso_channel_send(writer, "12345678", 8, 5), -ETIMEDOUT);
+    let_go(thread);
+    assert_ok(verso_channel_send(writer, "12345678", 8, 0));
+}
+
+/* Who does not wait for room does not wait for others either, whatever the time limit; and what is dropped is counted
+ * and told as such, whoever was in the way. */
+static void test_who_does_not_wait_is_told_what_a_full_ring_tells(void **state)
+{
+    const enum verso_channel_full fulls[] = { VERSO_CHANNEL_FULL_REFUSE, VERSO_CHANNEL_FULL_DROP_NEWEST };
+    const int answers[] = { -EAGAIN, VERSO_CHANNEL_DROPPED };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_t thread;
+
+        make(fulls[i], PAGE, 2);
+        thread = hold_claim();
+        assert_int_equal(verso_channel_send(writer, "12345678", 8, -1), answers[i]);
+        assert_int_equal(info_now().dropped, i);
+        let_go(thread);
+        assert_ok(verso_channel_send(writer, "12345678", 8, 0));
+        verso_channel_close(channel);
+    }
+    channel = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        channel_test(test_what_is_lost_before_something_given_up_is_told),
+        channel_test(test_what_is_lost_before_the_rest_of_a_message_is_told),
+        channel_test(test_the_only_writer_of_a_broadcast_waits_for_no_lock_longer_than_it_may),
+        channel_test(test_who_does_not_wait_is_told_what_a_full_ring_tells),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
