@@ -292,7 +292,8 @@ struct verso_channel_message {
     size_t bytes;
     unsigned writer; /* which place among the writers it came from */
     /* BROADCAST, else 0: how many were sent before it, and how many of these this reader has lost since the message
-     * before (those that a writer gave up or died over count as lost when they were overwritten, too). */
+     * before (those that a writer gave up or died over count as lost when they were overwritten, too; what release
+     * called overrun is not counted again). */
     uint64_t number;
     uint64_t lost;
 };
@@ -454,8 +455,10 @@ struct verso_channel_info {
     unsigned flags; /* as made */
     uint64_t capacity_bytes;
     uint64_t message_bytes_most;
-    uint64_t used_bytes; /* of the ring, by messages that hold room, with what the ring needs for each */
-    uint64_t sent;       /* messages */
+    /* Of the ring, by messages that hold room, with what the ring needs for each; of a BROADCAST by those that its
+     * slowest reader has not released. */
+    uint64_t used_bytes;
+    uint64_t sent; /* messages */
     uint64_t sent_bytes;
     uint64_t received; /* of a BROADCAST: by all readers together */
     uint64_t received_bytes;

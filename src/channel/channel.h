@@ -362,9 +362,9 @@ static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value
 void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side);
 
 /* The public calls, for any lane whose ring is mapped. They fill the record. */
-int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *end,
+int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
                                struct verso_channel_writer **out_writer);
-int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *end,
+int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
                                struct verso_channel_reader **out_reader);
 
 /* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
@@ -430,7 +430,7 @@ struct verso__channel_wait {
 int verso__channel_peek(const struct verso__channel_wait *wait);
 
 /* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */
-int verso__channel_wait_for(const struct verso__channel_wait *wait, int timeout_ms);
+int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout_ms);
 
 /* Its parts, for who waits by other means: what the other side is up to, 0 or what to tell; the barrier between saying
  * that one waits and looking again; the record. */
