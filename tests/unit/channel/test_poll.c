@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <verso/share.h>
 
@@ -293,6 +294,47 @@ static void test_readers_come_and_go(void **state)
     }
 }
 
+/* The clock in a descriptor, found by what the kernel says of it. */
+static int clock_of(int all)
+{
+    char path[64], line[256], target[64];
+    FILE *file;
+    int fd, found = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", all);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        ssize_t n;
+
+        if (sscanf(line, "tfd: %d", &fd) != 1)
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        n = readlink(path, target, sizeof(target) - 1);
+        if (n > 0 && strncmp(target, "anon_inode:[timerfd]", (size_t)n) == 0)
+            found = fd;
+    }
+    if (file)
+        (void)fclose(file);
+    return found;
+}
+
+static bool stop(int clock)
+{
+    const struct itimerspec never = { 0 };
+
+    return timerfd_settime(clock, 0, &never, NULL) == 0;
+}
+
+/* Where the kernel tells of the ends of processes, no clock is needed for that. */
+static bool has_pidfd(void)
+{
+    long fd = syscall(SYS_pidfd_open, getpid(), 0);
+
+    if (fd >= 0)
+        (void)close((int)fd);
+    return fd >= 0;
+}
+
 /* ---- Death, and the end ---- */
 
 static _Atomic uint64_t *said;
@@ -340,6 +382,7 @@ static void test_a_writer_dies(void **state)
     assert_ok(verso_channel_descriptor(reader, &descriptor));
     child = start_and_await(open_and_stay, NULL);
     assert_int_equal(verso_channel_arm(reader), 0);
+    assert_true(!has_pidfd() || stop(clock_of(descriptor)));
     child_kill(child);
     assert_true(is_readable(descriptor, 10000));
     assert_fails(verso_channel_arm(reader), VERSO_E_PEER_DIED);
@@ -365,6 +408,7 @@ static void test_a_reader_dies(void **state)
     while (verso_channel_send(writer, "x", 1, 0) == 0)
         ;
     assert_int_equal(verso_channel_writer_arm(writer), 0);
+    assert_true(!has_pidfd() || stop(clock_of(descriptor)));
     assert_int_equal(names_left(), 2);
     child_kill(child);
     assert_true(is_readable(descriptor, 10000));
@@ -422,37 +466,6 @@ static void test_names_of_nobody_are_collected(void **state)
 }
 
 /* ---- Nothing is lost: also without the clock, which would only make late what is lost ---- */
-
-/* The clock in a descriptor, found by what the kernel says of it. */
-static int clock_of(int all)
-{
-    char path[64], line[256], target[64];
-    FILE *file;
-    int fd, found = -1;
-
-    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", all);
-    file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file)) {
-        ssize_t n;
-
-        if (sscanf(line, "tfd: %d", &fd) != 1)
-            continue;
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        n = readlink(path, target, sizeof(target) - 1);
-        if (n > 0 && strncmp(target, "anon_inode:[timerfd]", (size_t)n) == 0)
-            found = fd;
-    }
-    if (file)
-        (void)fclose(file);
-    return found;
-}
-
-static bool stop(int clock)
-{
-    const struct itimerspec never = { 0 };
-
-    return timerfd_settime(clock, 0, &never, NULL) == 0;
-}
 
 static unsigned messages_to_send(void)
 {
