@@ -18,7 +18,7 @@ static void draw_count(FILE *stream, const char *what, uint64_t count, double me
 {
     char number[32], rate[32], flow[16];
 
-    fprintf(stream, "%-9s %15s %13s/s", what, count_shown(count, number), count_shown((uint64_t)messages, rate));
+    fprintf(stream, "%-9s %13s %11s/s", what, count_shown(count, number), count_shown((uint64_t)messages, rate));
     if (is_wide)
         fprintf(stream, " %12s/s", bytes_shown((uint64_t)bytes, flow));
     fputc('\n', stream);
@@ -34,10 +34,10 @@ static void draw_ring(FILE *stream, const struct verso_channel_info *info, bool 
     memset(bar, '#', full);
     bar[BAR_CELLS] = '\0';
     if (info->kind == VERSO_CHANNEL_BROADCAST)
-        fprintf(stream, "%-9s %15s", "in use", bytes_shown(used, bytes));
+        fprintf(stream, "%-9s %13s", "in use", bytes_shown(used, bytes));
     else
-        fprintf(stream, "%-9s %15s", "waiting", count_shown(channel_waiting(info), number));
-    fprintf(stream, " %13.0f %%", 100.0 * (double)used / (double)info->capacity_bytes);
+        fprintf(stream, "%-9s %13s", "waiting", count_shown(channel_waiting(info), number));
+    fprintf(stream, " %11.0f %%", 100.0 * (double)used / (double)info->capacity_bytes);
     if (is_wide)
         fprintf(stream, "  [%s]", bar);
     fputc('\n', stream);
@@ -123,9 +123,11 @@ void stat_draw(FILE *stream, const char *name, const struct stat_sample *before,
     char ring[16];
     char *shown = name_shown(name);
 
-    fprintf(stream, "%s: %s, %s%s, full: %s\n\n", shown, channel_kind_shown(info->kind),
-            bytes_shown(info->capacity_bytes, ring), info->flags & VERSO_CHANNEL_LASTING ? ", lasting" : "",
-            channel_full_shown(info->full));
+    fprintf(stream, "%s: %s, %s", shown, channel_kind_shown(info->kind), bytes_shown(info->capacity_bytes, ring));
+    if (columns >= MIDDLE)
+        fprintf(stream, "%s, full: %s", info->flags & VERSO_CHANNEL_LASTING ? ", lasting" : "",
+                channel_full_shown(info->full));
+    fputs("\n\n", stream);
     draw_count(stream, "sent", info->sent, stat_rate(before, now, then->sent, info->sent),
                stat_rate(before, now, then->sent_bytes, info->sent_bytes), columns >= MIDDLE);
     draw_count(stream, "received", info->received, stat_rate(before, now, then->received, info->received),

@@ -127,14 +127,17 @@ static int terminal_rows(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1 ? size.ws_row : 24;
 }
 
-/* Each line is cut where the terminal ends, for one that wraps would push the others on. */
+/* Each line is cut where the terminal ends, for one that wraps would push the others on; so are lines. */
 static void paint(const char *text, int columns, int rows)
 {
     fputs("\033[H", stdout);
     for (int row = 1; *text && row < rows; row++) {
         int length = (int)strcspn(text, "\n");
 
-        printf("%.*s\033[K\n", length < columns ? length : columns, text);
+        if (row == rows - 1 && text[length] && text[length + 1])
+            printf("...\033[K\n");
+        else
+            printf("%.*s\033[K\n", length < columns ? length : columns, text);
         text += length + (text[length] == '\n');
     }
     fputs("\033[J", stdout);

@@ -17,7 +17,7 @@ show <narrow
 awk 'length > 40' narrow
 bury $writer
 exec 3>&-
-verso channel stat kept --interval=0.01 | grep writer | show
+verso channel stat kept --interval=0.01 | grep '^writer ' | show | sed 's/\(dead\|left\)$/GONE/; s/- -/PID -/'
 verso channel stat kept --json --interval=0.01 >json; echo "exit $?"
 verso channel stat kept --json --watch --interval=0.01 | head -n 3 >jsons
 python3 - $writer <<'PYTHON'
@@ -28,7 +28,7 @@ for answer in answers:
     assert answer["sent"] == 100 and answer["waiting"] == 100 and answer["writers"] == 0 and answer["writer_room"] == 16
     assert answer["per_second"]["sent"] == 0 and answer["per_second"]["seconds"] >= 0.01
     place, = answer["places"]
-    assert place["role"] == "writer" and place["pid"] in (int(sys.argv[1]), -1) and not place["is_alive"]
+    assert place["role"] == "writer" and place["pid"] in (int(sys.argv[1]), -1, 0) and not place["is_alive"]
     assert place["command"] in ("verso", "") and place["messages"] == 100 and not place["holds"]
 print(len(answers), "agree")
 PYTHON
