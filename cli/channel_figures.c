@@ -28,13 +28,15 @@ static int compare(const void *a, const void *b)
 
 void bench_times_of(uint32_t *trips_ns, size_t count, struct bench_times *out_times)
 {
+    size_t half = count / 2, hundredth = (count - 1) / 100, thousandth = (count - 1) / 1000;
+
     qsort(trips_ns, count, sizeof(*trips_ns), compare);
     *out_times = (struct bench_times){ .trips = count };
     if (count == 0)
         return;
-    out_times->p50_ns = trips_ns[count / 2];
-    out_times->p99_ns = trips_ns[count - 1 - (count - 1) / 100];
-    out_times->p999_ns = trips_ns[count - 1 - (count - 1) / 1000];
+    out_times->p50_ns = trips_ns[half];
+    out_times->p99_ns = trips_ns[count - 1 - hundredth];
+    out_times->p999_ns = trips_ns[count - 1 - thousandth];
     out_times->most_ns = trips_ns[count - 1];
 }
 

@@ -164,7 +164,7 @@ static void hex_of(const struct verso_channel_message *message, json_t *object)
     const unsigned char *data = message->data;
     char *text = allocate(NULL, 2 * message->bytes + 1, 1);
 
-    for (size_t i = 0; i < message->bytes; i++) {
+    for (size_t i = 0; data && i < message->bytes; i++) {
         text[2 * i] = digits[data[i] >> 4];
         text[2 * i + 1] = digits[data[i] & 15];
     }

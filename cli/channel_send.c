@@ -162,7 +162,7 @@ static bool is_kept(const struct sending *sending)
 
 static int wait_for_reader(const struct sending *sending)
 {
-    bool is_there, is_told = false;
+    bool is_there = false, is_told = false;
     int answer;
 
     if (sending->info.kind == VERSO_CHANNEL_BROADCAST || is_kept(sending))

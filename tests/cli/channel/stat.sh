@@ -33,10 +33,10 @@ for answer in answers:
 print(len(answers), "agree")
 PYTHON
 # It ends when all others have left, and takes the name of what was not made to stay with it.
-mkfifo more
-verso channel send passing <more &
+mkfifo later
+verso channel send passing <later &
 writer=$!
-exec 3>more
+exec 3>later
 echo one >&3
 until [[ -e names/passing ]]; do sleep 0.01; done
 verso channel receive passing >got 3>&- &
