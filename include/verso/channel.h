@@ -309,7 +309,8 @@ struct verso_channel_message {
  *          that happens, after all that had been sent was received; receiving may go on); VERSO_E_CORRUPT;
  *          VERSO_E_RANGE (in a child of fork()); -errno of futex or membarrier, where seccomp forbids them.
  *          release: VERSO_E_OVERRUN (BROADCAST with FULL_DROP_OLDEST: it was overwritten while you had it; forget what
- *          you read; it counts as lost); VERSO_E_RANGE (nothing is held).
+ *          you read; it counts as lost); VERSO_E_RANGE (nothing is held); -EBUSY (somebody has kept the lock of a
+ *          shared queue; the message is held still, and the next call releases it).
  * Threads: one at a time for each reader.
  */
 VERSO_API VERSO_MUST_CHECK int verso_channel_receive(struct verso_channel_reader *reader, int timeout_ms,

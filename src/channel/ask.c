@@ -153,6 +153,17 @@ void verso__channel_server_end(struct verso_channel_reader *reader)
     reader->answers = NULL;
 }
 
+/* Who waits for its answers sleeps at a lane where nothing else may ever ring. */
+void verso__channel_server_left(const struct verso_channel_reader *reader)
+{
+    struct verso__channel_side side = reader->side;
+
+    for (uint32_t lane = 1; reader->tag && lane <= side.channel->plan.clients_most; lane++) {
+        side.lane = verso__channel_lane_at(side.channel, lane);
+        verso__channel_ring(&side, &side.lane->data_bell, VERSO__CHANNEL_ALL);
+    }
+}
+
 int verso_channel_request_of(const struct verso_channel_message *message, struct verso_channel_request *out_request)
 {
     struct request request;

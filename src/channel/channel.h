@@ -54,7 +54,7 @@ struct verso__channel_sleeps {
 /* Whose an end is: the member's number + 1, and its generation in the upper half; 0: nobody's. Of seats the same. */
 struct verso__channel_writer_place {
     _Atomic uint64_t owner;
-    _Atomic uint64_t seat; /* of the thread that opened it, or waited last */
+    _Atomic uint64_t seat; /* of the thread that opened it */
     _Atomic uint64_t sent;
     _Atomic uint64_t sent_bytes;
     _Atomic uint64_t dropped;
@@ -489,6 +489,7 @@ static inline void verso__channel_note(const struct verso_channel_reader *reader
 /* A reader that opens is a server, if the channel has clients; one that closes answers no more. */
 void verso__channel_server_begin(struct verso_channel_reader *reader, uint64_t serial);
 void verso__channel_server_end(struct verso_channel_reader *reader);
+void verso__channel_server_left(const struct verso_channel_reader *reader); /* when its place is free */
 
 /* ---- each.c ---- */
 
@@ -521,13 +522,10 @@ void verso__channel_clear_bell(const struct verso__channel_side *side, bool is_r
 
 /* ---- ends ---- */
 
-void verso__channel_writer_free(struct verso_channel_writer *writer);
-void verso__channel_reader_free(struct verso_channel_reader *reader);
-
 /* Whether there is room: 0, -EAGAIN, VERSO_E_CORRUPT. Another writer may be faster. */
 int verso__channel_look_for_room(struct verso_channel_writer *writer, uint64_t span);
 
-/* A call with an end: 0, or VERSO_E_RANGE in a child of fork(); fills the record. */
+/* False in a child of fork(). */
 static inline bool verso__channel_is_here(const struct verso__channel_side *side)
 {
     return __builtin_expect(side->forks == verso__os_forks(), 1);

@@ -64,6 +64,11 @@ static uint64_t power_of_two(uint64_t bytes)
     return power;
 }
 
+static bool is_too_long(uint64_t ring_bytes) /* lengths have 32 bits */
+{
+    return ring_bytes > verso__os_address_space_bytes() / 8 || ring_bytes > UINT64_C(1) << 32;
+}
+
 /* Who asks also sends, and is to be told what became of it. */
 static bool has_sound_answers(const struct verso__channel_plan *plan, uint64_t content_bytes)
 {
@@ -73,8 +78,8 @@ static bool has_sound_answers(const struct verso__channel_plan *plan, uint64_t c
         return true;
     return clients <= plan->writers_most && plan->kind != VERSO_CHANNEL_BROADCAST &&
            plan->full != VERSO_CHANNEL_FULL_DROP_OLDEST && bytes >= verso__os_page_bytes() &&
-           (bytes & (bytes - 1)) == 0 && plan->lane_bytes % sizeof(uint64_t) == 0 &&
-           verso__multiply_u64(plan->lane_bytes, clients + 1, &lanes_bytes) &&
+           (bytes & (bytes - 1)) == 0 && plan->lane_bytes % _Alignof(struct verso__channel_lane) == 0 &&
+           !is_too_long(bytes) && verso__multiply_u64(plan->lane_bytes, clients + 1, &lanes_bytes) &&
            verso__within(plan->lanes_offset, lanes_bytes, content_bytes) &&
            verso__multiply_u64(bytes, clients, &rings_bytes) &&
            verso__within(plan->ring_offset + plan->capacity_bytes, rings_bytes, content_bytes);
@@ -88,7 +93,8 @@ static bool is_sound(const struct verso__channel_plan *plan, uint64_t content_by
     return plan->checksum == checksum(plan) && plan->kind >= VERSO_CHANNEL_SPSC &&
            plan->kind <= VERSO_CHANNEL_BROADCAST && plan->full <= VERSO_CHANNEL_FULL_DROP_OLDEST &&
            plan->header_bytes == header_bytes_of(plan->kind) && plan->capacity_bytes >= page &&
-           (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 && !(plan->flags & ~(uint32_t)FLAGS_OF_PLAN) &&
+           !is_too_long(plan->capacity_bytes) && (plan->capacity_bytes & (plan->capacity_bytes - 1)) == 0 &&
+           !(plan->flags & ~(uint32_t)FLAGS_OF_PLAN) &&
            (!(plan->flags & VERSO_CHANNEL_REDELIVER) || plan->kind == VERSO_CHANNEL_MPMC) && plan->writers_most >= 1 &&
            plan->writers_most <= (may_have_writers(plan->kind) ? VERSO__CHANNEL_PLACES : 1) &&
            plan->readers_most >= 1 &&
@@ -137,11 +143,6 @@ static bool plan_lay_out(struct verso__channel_plan *plan, uint64_t granule, uin
     plan->ring_offset = ring_offset;
     *out_content_bytes = ring_offset + plan->capacity_bytes + plan->clients_most * plan->answers_bytes;
     return true;
-}
-
-static bool is_too_long(uint64_t ring_bytes) /* lengths have 32 bits */
-{
-    return ring_bytes > verso__os_address_space_bytes() / 8 || ring_bytes > UINT64_C(1) << 32;
 }
 
 static int plan_make(const struct verso_channel_options *options, struct verso__channel_plan *out_plan,

@@ -572,6 +572,7 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
             verso__channel_unlock(mutex);
         atomic_thread_fence(memory_order_seq_cst);
         verso__channel_ring(&reader->side, &reader->side.lane->room_bell, VERSO__CHANNEL_ALL);
+        verso__channel_server_left(reader);
     }
     free(reader);
 }

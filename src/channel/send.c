@@ -434,6 +434,8 @@ int verso_channel_reserve(struct verso_channel_writer *writer, size_t bytes, int
     r = begin(writer, span, timeout_ms);
     if (r != 0)
         return r;
+    if (writer->side.is_overwritten)
+        atomic_thread_fence(memory_order_release); /* as in verso__channel_words_in(), for what the caller writes */
     writer->reserved_at = writer->tail;
     writer->reserved_bytes = bytes;
     writer->has_reserved = true;

@@ -139,7 +139,10 @@ int verso__channel_look_at_others(const struct verso__channel_wait *wait, bool i
 
 int verso__channel_barrier(const struct verso__channel_side *side)
 {
-    return side->channel->has_barrier ? verso__os_barrier_shared() : 0;
+    if (side->channel->has_barrier)
+        return verso__os_barrier_shared();
+    atomic_thread_fence(memory_order_seq_cst); /* movers have theirs: see `fences` */
+    return 0;
 }
 
 static uint64_t slice_of(const struct verso__channel_wait *wait, const struct verso__channel_others *others)

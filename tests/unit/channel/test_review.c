@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <verso/digest.h>
 
 /* ---- Numbers: what a reader has lost, where the oldest that is left was given up or is the rest of a message ---- */
 
@@ -136,6 +137,75 @@ static void test_who_does_not_wait_is_told_what_a_full_ring_tells(void **state)
     channel = NULL;
 }
 
+/* ---- Plans that are whole, and can't be ---- */
+
+static void plan_write(struct verso_share *share, uint64_t capacity_bytes, uint64_t lane_bytes, uint32_t clients_most)
+{
+    struct verso__channel_plan *plan = verso_share_data(share);
+    struct verso_digest_value value;
+    uint64_t sum = 0;
+
+    *plan = (struct verso__channel_plan){
+        .kind = VERSO_CHANNEL_MPMC,
+        .header_bytes = 8,
+        .capacity_bytes = capacity_bytes,
+        .writers_most = 2,
+        .readers_most = 2,
+        .clients_most = clients_most,
+        .answers_bytes = clients_most ? PAGE : 0,
+        .ring_offset = 64 * PAGE,
+        .lanes_offset = PAGE,
+        .lane_bytes = lane_bytes,
+    };
+    assert_ok(verso_digest_of(VERSO_DIGEST_XXH3_64, (unsigned char *)plan + 8, sizeof(*plan) - 8, &value));
+    for (unsigned i = 0; i < value.bytes; i++)
+        sum = sum << 8 | value.value[i];
+    plan->checksum = sum;
+}
+
+static void test_plans_beyond_what_headers_can_say(void **state)
+{
+    const struct verso_channel_options any = VERSO_CHANNEL_OPTIONS_INIT;
+    struct verso_share_options options = VERSO_SHARE_OPTIONS_INIT;
+    struct verso_channel seen = { 0 };
+    const char *hint;
+    uint64_t lane = (sizeof(struct verso__channel_lane) + PAGE - 1) & ~(PAGE - 1);
+
+    (void)state;
+    options.most_bytes = UINT64_C(9) << 30;
+    assert_ok(verso_share_create_anonymous(128 * PAGE, &options, &seen.share));
+    plan_write(seen.share, PAGE, lane, 1);
+    assert_int_equal(verso__channel_plan_read(&seen, &any, &hint), 0);
+    plan_write(seen.share, PAGE, lane + 8, 1); /* lanes that are not aligned */
+    assert_int_equal(verso__channel_plan_read(&seen, &any, &hint), VERSO_E_CORRUPT);
+    atomic_store(&((struct verso__share_header *)(void *)seen.share->base)->bytes, options.most_bytes);
+    plan_write(seen.share, UINT64_C(4) << 30, lane, 0);
+    assert_int_equal(verso__channel_plan_read(&seen, &any, &hint), 0);
+    plan_write(seen.share, UINT64_C(8) << 30, lane, 0); /* lengths have 32 bits */
+    assert_int_equal(verso__channel_plan_read(&seen, &any, &hint), VERSO_E_CORRUPT);
+    verso_share_close(seen.share);
+}
+
+/* ---- Who waits for a server is told when it leaves ---- */
+
+static void test_a_server_that_closes_wakes_its_clients(void **state)
+{
+    struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
+    struct verso_channel_client *client;
+    _Atomic uint32_t *word;
+
+    (void)state;
+    options.kind = VERSO_CHANNEL_MPMC;
+    options.clients_most = 2;
+    assert_ok(verso_channel_create(NULL, &options, &channel));
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_client_open(channel, NULL, &client));
+    word = &verso__channel_lane_at(channel, 1)->data_bell.word;
+    atomic_fetch_or(word, 1); /* as a client that sleeps */
+    verso_channel_reader_close(reader);
+    assert_int_equal(atomic_load(word) & 1, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +213,8 @@ int main(void)
         channel_test(test_what_is_lost_before_the_rest_of_a_message_is_told),
         channel_test(test_the_only_writer_of_a_broadcast_waits_for_no_lock_longer_than_it_may),
         channel_test(test_who_does_not_wait_is_told_what_a_full_ring_tells),
+        channel_test(test_plans_beyond_what_headers_can_say),
+        channel_test(test_a_server_that_closes_wakes_its_clients),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
