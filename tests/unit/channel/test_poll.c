@@ -141,6 +141,47 @@ static void test_room_among_several_writers(void **state)
     assert_int_equal(verso_channel_writer_arm(writer), 1);
 }
 
+/* All that are armed are told, also where only one of them gets it: another may be busy with other things. */
+static void tell_both(enum verso_channel_kind kind, int gets_second)
+{
+    struct verso_channel_message message;
+    struct verso_channel_reader *second;
+    int others;
+
+    channel_make(kind, 4096, 0);
+    assert_ok(verso_channel_writer_open(channel, NULL, &writer));
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_reader_open(channel, NULL, &second));
+    assert_ok(verso_channel_descriptor(reader, &descriptor));
+    assert_ok(verso_channel_descriptor(second, &others));
+    assert_int_equal(names_left(), 2);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(verso_channel_arm(reader), 0);
+        assert_int_equal(verso_channel_arm(second), 0);
+        assert_false(is_readable(descriptor, 0));
+        assert_ok(verso_channel_send(writer, "x", 1, 0));
+        assert_true(is_readable(descriptor, 0));
+        assert_true(is_readable(others, 0));
+        assert_int_equal(verso_channel_arm(reader), 1);
+        assert_ok(verso_channel_receive(reader, 0, &message));
+        assert_int_equal(verso_channel_arm(second), gets_second);
+        if (gets_second)
+            assert_ok(verso_channel_receive(second, 0, &message));
+    }
+}
+
+static void test_several_share_a_queue(void **state)
+{
+    (void)state;
+    tell_both(VERSO_CHANNEL_MPMC, 0);
+}
+
+static void test_several_get_each(void **state)
+{
+    (void)state;
+    tell_both(VERSO_CHANNEL_BROADCAST, 1);
+}
+
 static void test_what_is_refused(void **state)
 {
     (void)state;
@@ -618,6 +659,8 @@ static const struct CMUnitTest test_list[] = {
     poll_test(test_a_message_makes_it_readable),
     poll_test(test_room_makes_it_readable),
     poll_test(test_room_among_several_writers),
+    poll_test(test_several_share_a_queue),
+    poll_test(test_several_get_each),
     poll_test(test_what_is_refused),
     poll_test(test_a_fork_has_no_descriptor),
     poll_test(test_the_name_is_its_owners),
