@@ -374,7 +374,7 @@ static int read_copy(struct verso_channel_reader *reader, void *out_data, size_t
     if (reader->held_bytes) {
         memcpy(out_data, reader->side.ring + (reader->position & reader->side.mask) + VERSO__CHANNEL_HEADER_BYTES,
                message.bytes);
-        r = release(reader); /* what it can't release now, the next call does */
+        (void)release(reader); /* what it can't release now, the next call does */
     }
     if (out_message)
         *out_message = message;
