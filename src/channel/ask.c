@@ -452,10 +452,24 @@ static bool is_wanted(const struct verso_channel_client *client, const struct an
     return client->calling ? answer->number == client->calling : !(answer->client & CLIENT_CALLS);
 }
 
+/* Drops what is held. False: the time is over, and of such answers there were more since than the ring can have held:
+ * somebody makes them up as fast as they are read. */
+static bool may_drop(struct verso_channel_client *client, size_t bytes, uint64_t deadline_ns, int timeout_ms,
+                     uint64_t *late_bytes)
+{
+    const struct verso__channel_side *side = &client->reader->side;
+
+    (void)verso_channel_release(client->reader);
+    if (remaining_ms(deadline_ns, timeout_ms) == 0)
+        *late_bytes += verso__channel_span(side, bytes);
+    return *late_bytes <= verso__channel_capacity(side);
+}
+
 static int next_answer(struct verso_channel_client *client, uint64_t deadline_ns, int timeout_ms,
                        struct verso_channel_message *out_answer)
 {
     struct verso_channel_message message;
+    uint64_t late_bytes = 0;
     struct answer front;
     int r;
 
@@ -467,7 +481,8 @@ static int next_answer(struct verso_channel_client *client, uint64_t deadline_ns
         memcpy(&front, message.data, sizeof(front));
         if (is_wanted(client, &front))
             break;
-        (void)verso_channel_release(client->reader);
+        if (!may_drop(client, message.bytes, deadline_ns, timeout_ms, &late_bytes))
+            return verso__fail(timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT, "answer", client->channel->share->path);
     }
     if (r < 0)
         return r;

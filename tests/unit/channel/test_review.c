@@ -206,6 +206,29 @@ static void test_a_server_that_closes_wakes_its_clients(void **state)
     assert_int_equal(atomic_load(word) & 1, 0);
 }
 
+/* A ring that is full of whole answers to nobody, all around: who reads on and on would never come to an end. */
+static void test_answers_without_end_end_with_the_time(void **state)
+{
+    struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
+    struct verso_channel_message answer;
+    struct verso_channel_client *client;
+    struct verso__channel_side side = { 0 };
+
+    (void)state;
+    options.kind = VERSO_CHANNEL_MPSC;
+    options.clients_most = 1;
+    options.answers_bytes = PAGE;
+    assert_ok(verso_channel_create(NULL, &options, &channel));
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_client_open(channel, NULL, &client));
+    verso__channel_stand(channel, 1, &side);
+    for (uint64_t at = 0; at < PAGE; at += 32)
+        atomic_store(verso__channel_at(&side, at), verso__channel_header(VERSO__CHANNEL_COMMITTED, 0, 24));
+    assert_fails(verso_channel_answer_receive(client, 0, &answer), -EAGAIN);
+    assert_fails(verso_channel_answer_receive(client, 3, &answer), -ETIMEDOUT);
+    assert_fails(verso_channel_call(client, "?", 1, 3, &answer), -ETIMEDOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +238,7 @@ int main(void)
         channel_test(test_who_does_not_wait_is_told_what_a_full_ring_tells),
         channel_test(test_plans_beyond_what_headers_can_say),
         channel_test(test_a_server_that_closes_wakes_its_clients),
+        channel_test(test_answers_without_end_end_with_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
