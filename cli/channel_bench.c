@@ -21,7 +21,6 @@
 #define MANY 64
 #define DRAIN_MS 5
 #define LOOKS_OF_ONE_CHECK 4096
-#define LOOKS_OF_ONE_TURN 4096 /* some us: the other process may stand in line for this processor */
 
 /* ---- Two processes ---- */
 
@@ -326,10 +325,11 @@ int bench_there_and_back(struct bench *bench, bool is_spinning, struct bench_tim
 static bool look_until(const struct bench *bench, const _Atomic uint64_t *word, uint64_t wanted)
 {
     for (unsigned looks = 1; atomic_load_explicit(word, memory_order_acquire) != wanted; looks++) {
-        if (looks % LOOKS_OF_ONE_TURN == 0)
-            (void)sched_yield();
-        if (looks % LOOKS_OF_ONE_CHECK == 0 && (is_over(bench) || is_other_gone(bench)))
+        if (looks % LOOKS_OF_ONE_CHECK != 0)
+            continue;
+        if (is_over(bench) || is_other_gone(bench))
             return false;
+        (void)sched_yield(); /* the other process may stand in line for this processor */
     }
     return true;
 }
