@@ -563,11 +563,12 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
     verso__channel_server_end(reader);
     verso__channel_unpoll(&reader->side, reader->poll, true);
     if (verso__channel_is_here(&reader->side)) {
-        if (reader->held_bytes)
+        for (int i = 0; reader->held_bytes && i < KEPT_MS / MOMENT_MS; i++)
             (void)verso_channel_release(reader);
         mutex = reader->side.way->readers_lock(reader->side.lane);
         r = verso__channel_lock(mutex);
-        atomic_store(&reader->own->owner, 0); /* also without the lock: as a writer's */
+        if (!reader->held_bytes) /* else its place goes with this process, and whoever finds it dead clears up */
+            atomic_store(&reader->own->owner, 0); /* also without the lock: as a writer's */
         if (r == 0)
             verso__channel_unlock(mutex);
         atomic_thread_fence(memory_order_seq_cst);

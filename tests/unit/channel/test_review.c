@@ -66,26 +66,26 @@ static void test_what_is_lost_before_the_rest_of_a_message_is_told(void **state)
 
 /* ---- Time limits, and answers ---- */
 
-/* The lock of lane 0 in the hand of another thread, as if it had been stopped there. */
-static struct verso_mutex *claim;
+/* A lock of lane 0 in the hand of another thread, as if it had been stopped there. */
+static struct verso_mutex *lock;
 static atomic_int holding;
 
 static void *hold(void *arg)
 {
     (void)arg;
-    assert_int_equal(verso_mutex_lock(claim, -1), 0);
+    assert_int_equal(verso_mutex_lock(lock, -1), 0);
     atomic_store(&holding, 1);
     while (atomic_load(&holding) == 1)
         sleep_ms(1);
-    assert_int_equal(verso_mutex_unlock(claim), 0);
+    assert_int_equal(verso_mutex_unlock(lock), 0);
     return NULL;
 }
 
-static pthread_t hold_claim(void)
+static pthread_t hold_lock(struct verso_mutex *mutex)
 {
     pthread_t thread;
 
-    claim = &channel->lane->claim;
+    lock = mutex;
     atomic_store(&holding, 0);
     assert_int_equal(pthread_create(&thread, NULL, hold, NULL), 0);
     while (!atomic_load(&holding))
@@ -106,7 +106,7 @@ static void test_the_only_writer_of_a_broadcast_waits_for_no_lock_longer_than_it
 
     (void)state;
     make(VERSO_CHANNEL_FULL_DROP_OLDEST, PAGE, 1);
-    thread = hold_claim();
+    thread = hold_lock(&channel->lane->claim);
     while ((r = verso_channel_send(writer, "12345678", 8, 0)) == 0)
         ;
     assert_int_equal(r, -EAGAIN); /* and not -EBUSY, which says something else */
@@ -127,7 +127,7 @@ static void test_who_does_not_wait_is_told_what_a_full_ring_tells(void **state)
         pthread_t thread;
 
         make(fulls[i], PAGE, 2);
-        thread = hold_claim();
+        thread = hold_lock(&channel->lane->claim);
         assert_int_equal(verso_channel_send(writer, "12345678", 8, -1), answers[i]);
         assert_int_equal(info_now().dropped, i);
         let_go(thread);
@@ -229,6 +229,36 @@ static void test_answers_without_end_end_with_the_time(void **state)
     assert_fails(verso_channel_call(client, "?", 1, 3, &answer), -ETIMEDOUT);
 }
 
+/* ---- What a reader holds when it closes is not held for ever ---- */
+
+static void *let_go_later(void *arg)
+{
+    (void)arg;
+    sleep_ms(300);
+    atomic_store(&holding, 2);
+    return NULL;
+}
+
+static void test_who_closes_while_the_lock_is_kept_leaves_nothing_behind(void **state)
+{
+    struct verso_channel_message message;
+    pthread_t holder, later;
+
+    (void)state;
+    channel_make(VERSO_CHANNEL_MPMC, PAGE, VERSO_CHANNEL_LASTING);
+    assert_ok(verso_channel_writer_open(channel, NULL, &writer));
+    assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+    assert_ok(verso_channel_send(writer, "1", 1, 0));
+    assert_ok(verso_channel_receive(reader, 0, &message));
+    holder = hold_lock(&channel->lane->take);
+    assert_int_equal(pthread_create(&later, NULL, let_go_later, NULL), 0);
+    verso_channel_reader_close(reader);
+    assert_int_equal(pthread_join(later, NULL), 0);
+    assert_int_equal(pthread_join(holder, NULL), 0);
+    assert_int_equal(info_now().used_bytes, 0);
+    assert_int_equal(info_now().readers, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +269,7 @@ int main(void)
         channel_test(test_plans_beyond_what_headers_can_say),
         channel_test(test_a_server_that_closes_wakes_its_clients),
         channel_test(test_answers_without_end_end_with_the_time),
+        channel_test(test_who_closes_while_the_lock_is_kept_leaves_nothing_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
