@@ -199,8 +199,13 @@ static int sleep_until(struct verso__channel_wait *wait, uint64_t deadline_ns, c
         r = sleep_once(wait, &others, seen, deadline_ns, &doubts);
         if (r < 0)
             return r;
-        if (!wait->is_writer && wait->side->way->wakes < wait->side->readers_most)
-            (void)atomic_fetch_or(&wait->bell->word, 1); /* others may sleep still */
+        if (!wait->is_writer && wait->side->way->wakes < wait->side->readers_most) {
+            (void)atomic_fetch_or(&wait->bell->word, 1); /* others may sleep still, and who sends now wakes them: */
+            *out_step = "membarrier";
+            r = verso__channel_barrier(wait->side); /* or what is sent is seen behind what is taken here */
+            if (r < 0)
+                return r;
+        }
         r = wait->look(wait->end, wait->arg);
         if (r != -EAGAIN)
             return r;
