@@ -186,8 +186,11 @@ static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout
 {
     struct verso_mutex *mutex = &writer->side.lane->claim;
     uint64_t deadline_ns = 0;
+    bool is_late = false;
     int r, left_ms = timeout_ms = may_wait(writer) ? timeout_ms : 0;
 
+    if (timeout_ms != 0)
+        deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
     for (;;) {
         r = verso__channel_lock_for(mutex, left_ms);
         if (r == -EAGAIN)
@@ -200,13 +203,14 @@ static int claim(struct verso_channel_writer *writer, uint64_t span, int timeout
         verso__channel_unlock(mutex);
         if (r != -EAGAIN)
             return verso__fail(r, "claim", NULL);
-        if (deadline_ns != 0 && verso__os_clock_ns() >= deadline_ns)
+        if (is_late)
             return too_late(writer, timeout_ms);
-        if (deadline_ns == 0)
-            deadline_ns = timeout_ms < 0 ? VERSO__OS_NEVER : verso__os_clock_ns() + (uint64_t)timeout_ms * 1000000U;
+        if (timeout_ms > 0)
+            left_ms = left_of(deadline_ns);
         r = wait_for_room(writer, span, left_ms);
         if (r != 0)
             return r;
+        is_late = verso__os_clock_ns() >= deadline_ns;
         if (timeout_ms > 0)
             left_ms = left_of(deadline_ns);
     }
