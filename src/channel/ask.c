@@ -364,10 +364,10 @@ int verso_channel_client_open(struct verso_channel *channel, const struct verso_
     client->asked = atomic_load(&client->reader->side.lane->asked);
     client->reader->side.see = see_servers;
     client->reader->side.see_arg = client;
-    (void)pthread_mutex_lock(&channel->mutex);
+    verso__channel_lists_lock();
     client->next = channel->clients;
     channel->clients = client;
-    (void)pthread_mutex_unlock(&channel->mutex);
+    verso__channel_lists_unlock();
     *out_client = client;
     return 0;
 }
@@ -378,11 +378,11 @@ void verso_channel_client_close(struct verso_channel_client *client)
 
     if (!client)
         return;
-    (void)pthread_mutex_lock(&client->channel->mutex);
+    verso__channel_lists_lock();
     for (link = &client->channel->clients; *link != client;)
         link = &(*link)->next;
     *link = client->next;
-    (void)pthread_mutex_unlock(&client->channel->mutex);
+    verso__channel_lists_unlock();
     client_free(client);
 }
 

@@ -15,7 +15,6 @@
 #include "base/fail.h"
 #include "share/share.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <verso/channel.h>
 #include <verso/lock.h>
@@ -229,12 +228,16 @@ struct verso_channel {
     uint64_t inode;
     unsigned forks; /* verso__os_forks() where it was attached */
     bool has_barrier;
-    pthread_mutex_t mutex; /* over the lists, and what of @answers is mapped */
+    /* Under verso__channel_lists_lock(), as what of @answers is mapped: */
     struct verso__channel_line *lines;
     struct verso_channel_writer *writers;
     struct verso_channel_reader *readers;
     struct verso_channel_client *clients;
 };
+
+/* Of all channels of this process. A child of fork() finds it free, whichever thread of its parent had it. */
+void verso__channel_lists_lock(void);
+void verso__channel_lists_unlock(void);
 
 /* What writers and readers have in common: a lane, a place in it, and how to wait there. */
 struct verso__channel_side {

@@ -11,6 +11,7 @@
 #include "base/sums.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <verso/digest.h>
@@ -236,11 +237,11 @@ int verso__channel_map_answers(struct verso_channel *channel, uint32_t lane)
     uint64_t bytes = channel->plan.answers_bytes;
     int r = 0;
 
-    (void)pthread_mutex_lock(&channel->mutex);
+    verso__channel_lists_lock();
     if (!channel->answers[lane - 1].span)
         r = map_ring(channel, channel->plan.ring_offset + channel->plan.capacity_bytes + (lane - 1) * bytes, bytes,
                      &channel->answers[lane - 1]);
-    (void)pthread_mutex_unlock(&channel->mutex);
+    verso__channel_lists_unlock();
     return r;
 }
 
@@ -254,6 +255,28 @@ static void announce(struct verso_channel *channel)
         atomic_store(&verso__channel_lane_at(channel, lane)->data_bell.fences, 1);
         atomic_store(&verso__channel_lane_at(channel, lane)->room_bell.fences, 1);
     }
+}
+
+/* ---- The lists ---- */
+
+static pthread_mutex_t lists = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_error;
+
+void verso__channel_lists_lock(void)
+{
+    (void)pthread_mutex_lock(&lists);
+}
+
+void verso__channel_lists_unlock(void)
+{
+    (void)pthread_mutex_unlock(&lists);
+}
+
+/* Asked for after a share was attached, so that fork() takes this lock before those of src/share, as all do here. */
+static void survive_fork(void)
+{
+    fork_error = -pthread_atfork(verso__channel_lists_lock, verso__channel_lists_unlock, verso__channel_lists_unlock);
 }
 
 /* ---- Attaching ---- */
@@ -287,7 +310,6 @@ static void channel_free(struct verso_channel *channel)
     free(channel->answers);
     unmap_ring(&channel->ring);
     verso__channel_hang_up(channel);
-    (void)pthread_mutex_destroy(&channel->mutex);
     free(channel);
 }
 
@@ -302,7 +324,11 @@ static int attach(struct verso_share *share, const struct verso_channel_options 
 
     if (!channel)
         return verso__fail(-ENOMEM, "calloc", NULL);
-    (void)pthread_mutex_init(&channel->mutex, NULL);
+    (void)pthread_once(&fork_once, survive_fork);
+    if (fork_error < 0) {
+        free(channel);
+        return verso__fail(fork_error, "pthread_atfork", NULL);
+    }
     channel->share = share;
     channel->forks = verso__os_forks();
     r = verso__channel_plan_read(channel, options, &hint);

@@ -419,10 +419,10 @@ int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, con
         free(writer);
         return verso__fail(r, "writer", channel->share->path);
     }
-    (void)pthread_mutex_lock(&channel->mutex);
+    verso__channel_lists_lock();
     writer->next = channel->writers;
     channel->writers = writer;
-    (void)pthread_mutex_unlock(&channel->mutex);
+    verso__channel_lists_unlock();
     *out_writer = writer;
     return 0;
 }
@@ -505,10 +505,10 @@ int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, con
         free(reader);
         return verso__fail(r, "reader", channel->share->path);
     }
-    (void)pthread_mutex_lock(&channel->mutex);
+    verso__channel_lists_lock();
     reader->next = channel->readers;
     channel->readers = reader;
-    (void)pthread_mutex_unlock(&channel->mutex);
+    verso__channel_lists_unlock();
     *out_reader = reader;
     return 0;
 }
@@ -529,11 +529,11 @@ void verso_channel_writer_close(struct verso_channel_writer *writer)
 
     if (!writer)
         return;
-    (void)pthread_mutex_lock(&writer->side.channel->mutex);
+    verso__channel_lists_lock();
     for (link = &writer->side.channel->writers; *link != writer;)
         link = &(*link)->next;
     *link = writer->next;
-    (void)pthread_mutex_unlock(&writer->side.channel->mutex);
+    verso__channel_lists_unlock();
     verso__channel_unpoll(&writer->side, writer->poll, false);
     if (verso__channel_is_here(&writer->side)) {
         verso_channel_abandon(writer);
@@ -555,11 +555,11 @@ void verso_channel_reader_close(struct verso_channel_reader *reader)
 
     if (!reader)
         return;
-    (void)pthread_mutex_lock(&reader->side.channel->mutex);
+    verso__channel_lists_lock();
     for (link = &reader->side.channel->readers; *link != reader;)
         link = &(*link)->next;
     *link = reader->next;
-    (void)pthread_mutex_unlock(&reader->side.channel->mutex);
+    verso__channel_lists_unlock();
     verso__channel_server_end(reader);
     verso__channel_unpoll(&reader->side, reader->poll, true);
     if (verso__channel_is_here(&reader->side)) {

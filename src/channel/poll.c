@@ -85,7 +85,7 @@ static int line_open(const struct verso_channel *channel, struct verso__channel_
     return r;
 }
 
-/* The list's mutex is held. NULL: no memory. */
+/* Under the lists' lock. NULL: no memory. */
 static struct verso__channel_line *line_to(struct verso_channel *channel, uint32_t lane, bool is_reader, uint32_t place)
 {
     struct verso__channel_line *line;
@@ -121,11 +121,11 @@ void verso__channel_ring_armed(const struct verso__channel_side *side, struct ve
     bool is_reader = bell == &side->lane->data_bell;
     uint64_t armed = atomic_exchange(&bell->armed, 0);
 
-    (void)pthread_mutex_lock(&side->channel->mutex);
+    verso__channel_lists_lock();
     for (uint32_t place = 0; place < (is_reader ? side->readers_most : side->writers_most); place++)
         if (armed >> place & 1)
             ring(side->channel, lane_of(side), is_reader, place);
-    (void)pthread_mutex_unlock(&side->channel->mutex);
+    verso__channel_lists_unlock();
 }
 
 void verso__channel_hang_up(struct verso_channel *channel)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* review - what lies between the cases of the other tests: counts after gaps, and locks that are kept. */
+/* corners - what lies between the cases of the other tests: counts after gaps, and locks that are kept, or that
+ * a thread had when another one forked. */
 #include "channel/channel.h"
 #include "each.h"
 
@@ -259,6 +260,51 @@ static void test_who_closes_while_the_lock_is_kept_leaves_nothing_behind(void **
     assert_int_equal(info_now().readers, 0);
 }
 
+/* ---- fork() in a process of threads: none of their locks may be left for ever in the child ---- */
+
+static atomic_bool is_over;
+
+static void *come_and_go(void *arg)
+{
+    struct verso_channel_writer *mine;
+
+    (void)arg;
+    while (!atomic_load(&is_over))
+        if (verso_channel_writer_open(channel, NULL, &mine) == 0)
+            verso_channel_writer_close(mine);
+    return NULL;
+}
+
+static int open_and_close(void *arg)
+{
+    struct verso_channel_writer *mine;
+
+    (void)arg;
+    (void)alarm(20); /* whoever hangs */
+    if (verso_channel_writer_open(channel, NULL, &mine) < 0)
+        return 1;
+    verso_channel_writer_close(mine);
+    return 0;
+}
+
+static void test_a_fork_amid_threads_finds_no_lock_kept(void **state)
+{
+    pthread_t threads[2];
+
+    (void)state;
+    if (support_is_tsan())
+        skip_because("TSan has no threads in the child of a program that has some");
+    channel_make(VERSO_CHANNEL_MPSC, 4096, 0);
+    atomic_store(&is_over, false);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, NULL), 0);
+    for (int round = 0; round < 500; round++)
+        assert_int_equal(child_wait(child_start(open_and_close, NULL)), 0);
+    atomic_store(&is_over, true);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +316,7 @@ int main(void)
         channel_test(test_a_server_that_closes_wakes_its_clients),
         channel_test(test_answers_without_end_end_with_the_time),
         channel_test(test_who_closes_while_the_lock_is_kept_leaves_nothing_behind),
+        channel_test(test_a_fork_amid_threads_finds_no_lock_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
