@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* corners - what lies between the cases of the other tests: counts after gaps, and locks that are kept, or that
- * a thread had when another one forked. */
+/*
+ * corners - what lies between the cases of the other tests: counts after gaps, locks that are kept, or that a thread
+ * had when another one forked.
+ */
 #include "channel/channel.h"
 #include "each.h"
 
