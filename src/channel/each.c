@@ -479,6 +479,14 @@ static int too_long(const struct verso_channel_message *message, struct verso_ch
     return verso__channel_fail_long();
 }
 
+static void copy_out(const struct verso_channel_reader *reader, void *to, const struct verso_channel_message *message)
+{
+    if (reader->side.is_overwritten)
+        words_out(to, message->data, message->bytes);
+    else if (message->bytes > 0)
+        memcpy(to, message->data, message->bytes);
+}
+
 static int read(struct verso_channel_reader *reader, void *out_data, size_t room_bytes, int timeout_ms,
                 struct verso_channel_message *out_message)
 {
@@ -492,9 +500,7 @@ static int read(struct verso_channel_reader *reader, void *out_data, size_t room
             return r;
         if (message.bytes > room_bytes)
             return too_long(&message, out_message);
-        words_out(out_data,
-                  verso__channel_at(&reader->side, reader->position) + VERSO__CHANNEL_NUMBERED_BYTES / sizeof(uint64_t),
-                  message.bytes);
+        copy_out(reader, out_data, &message);
         if (is_intact(reader, reader->position))
             break;
         if (is_late(&deadline_ns, timeout_ms))
