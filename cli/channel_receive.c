@@ -32,7 +32,7 @@ struct receiving {
     uint64_t received, lost, deaths;
     uint64_t lost_told, lost_told_ns;
     uint64_t timeout_ms, waited_ms;
-    bool has_begun; /* a writer was there, or a message: so when they have left, that is the end */
+    bool has_begun; /* that no writer is there is the end: those who have left were there with us */
 };
 
 /* ---- What is told ---- */
@@ -248,6 +248,22 @@ static bool parse_from(struct verso_channel_end *end)
     return !errno && !*rest;
 }
 
+static int count_left(const struct verso_channel_place *place, void *arg)
+{
+    *(unsigned *)arg += place->is_writer && !place->is_alive;
+    return 0;
+}
+
+/* That there is no writer tells of one that came and left after us, unless one had left before. */
+static int look_for_writers(struct receiving *receiving, const struct verso_channel_info *info)
+{
+    unsigned left = 0;
+    int r = verso_channel_places(receiving->channel, count_left, &left);
+
+    receiving->has_begun = info->writers > 0 || left == 0;
+    return r;
+}
+
 static int begin(struct receiving *receiving)
 {
     struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
@@ -258,7 +274,8 @@ static int begin(struct receiving *receiving)
         return trouble_error();
     if (channel_request.from && info.kind != VERSO_CHANNEL_BROADCAST)
         return trouble("--from goes with a broadcast; from a queue all that nobody has taken is received");
-    if (verso_channel_reader_open(receiving->channel, &end, &receiving->reader) < 0)
+    if (look_for_writers(receiving, &info) < 0 ||
+        verso_channel_reader_open(receiving->channel, &end, &receiving->reader) < 0)
         return trouble_error();
     if (info.kind == VERSO_CHANNEL_BROADCAST && info.full == VERSO_CHANNEL_FULL_DROP_OLDEST) {
         receiving->copy_bytes = info.message_bytes_most;

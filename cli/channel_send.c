@@ -3,7 +3,8 @@
  * channel_send - standard input into a channel.
  *
  * What one read brought is sent in as few calls as there is room for. At the end of the input, what nobody has received
- * yet would go with the channel when this process leaves it: so it stays until a reader has come.
+ * yet would go with the channel when this process leaves it: so it stays until a reader has come. Where nothing was
+ * sent it stays, too, for a reader that comes later would wait for a first writer for ever.
  */
 #include "channel.h"
 #include "command.h"
@@ -146,7 +147,10 @@ static int look_for_reader(const struct sending *sending, bool *out_is_there)
 
     if (verso_channel_info(sending->channel, &now) < 0)
         return trouble_error();
-    *out_is_there = now.readers > 0 || now.used_bytes == 0;
+    if (sending->sent == 0)
+        *out_is_there = now.readers + sending->info.readers > 0;
+    else
+        *out_is_there = now.readers > 0 || now.used_bytes == 0;
     if (*out_is_there || now.flags & VERSO_CHANNEL_LASTING || now.received == sending->info.received)
         return -1;
     note("the last reader has left before it had received all");
@@ -172,9 +176,11 @@ static int wait_for_reader(const struct sending *sending)
         if (answer >= 0 || is_there)
             return answer;
         if (interrupted())
-            return trouble("interrupted; nobody has received what was sent, and it is gone");
+            return sending->sent == 0 ? trouble("interrupted; nothing was sent, and nobody has come to receive")
+                                      : trouble("interrupted; nobody has received what was sent, and it is gone");
         if (!is_told)
-            note("waiting for somebody to receive what was sent; Ctrl-C gives it up");
+            note(sending->sent == 0 ? "nothing to send; waiting for somebody to receive that; Ctrl-C gives it up"
+                                    : "waiting for somebody to receive what was sent; Ctrl-C gives it up");
         is_told = true;
         (void)poll(NULL, 0, LOOK_MS);
     }
@@ -187,7 +193,7 @@ static int work(struct sending *sending)
     if (answer >= 0)
         return answer;
     answer = finish(sending);
-    if (sending->sent > 0) {
+    if (sending->sent > 0 || sending->dropped + sending->refused == 0) {
         int waited = wait_for_reader(sending);
 
         if (waited >= 0)

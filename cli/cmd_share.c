@@ -67,10 +67,10 @@ static void print_entry(const struct verso_share_entry *entry)
     char *name = name_shown(entry->name), *kind = name_shown(entry->info.kind);
 
     if (entry->error) {
-        printf("%10s %10s %10s %7s  %-9s %-12s %s\n", "-", "-", "-", "-", "trouble", verso_error_name(entry->error),
+        printf("%10s %10s %10s %7s  %-9s %-13s %s\n", "-", "-", "-", "-", "trouble", verso_error_name(entry->error),
                name);
     } else {
-        printf("%10s %10s %10s %4u/%-4u %-9s %-12s %s\n", bytes_shown(entry->info.bytes, size),
+        printf("%10s %10s %10s %4u/%-4u %-9s %-13s %s\n", bytes_shown(entry->info.bytes, size),
                bytes_shown(entry->info.most_bytes, most), bytes_shown(entry->info.allocated_bytes, memory),
                entry->info.members, entry->info.member_room, state_of(entry), *kind ? kind : "-", name);
         if (show_members)
@@ -158,7 +158,7 @@ static int list(int count, char **names)
     int r = 0;
 
     if (!rows.json)
-        printf("%10s %10s %10s %-9s %-9s %-12s %s\n", "SIZE", "MOST", "MEMORY", " MEMBERS", "STATE", "KIND", "NAME");
+        printf("%10s %10s %10s %-9s %-9s %-13s %s\n", "SIZE", "MOST", "MEMORY", " MEMBERS", "STATE", "KIND", "NAME");
     if (count == 0)
         r = verso_share_list(take_row, &rows);
     for (int i = 0; i < count; i++)

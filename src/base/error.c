@@ -48,6 +48,7 @@ static const struct remedy remedies[] = {
     { -EMFILE, "this process has too many open files; see ulimit -n" },
     { -ENFILE, "the system has too many open files; see fs.file-max" },
     { -EAGAIN, "over the limit of locked memory, or busy; see ulimit -l" },
+    { -EUSERS, "all places are taken by the living; wait until one leaves, or make it with room for more" },
     { -EBADF, "the descriptor is closed, or not open for this access" },
     { -EEXIST, "something stands there already" },
     { -ENODEV, "this kind of file cannot be mapped" },

@@ -404,6 +404,8 @@ static int enter(enum how how, const char *name, const struct verso_channel_opti
     r = options_read(given, &options);
     if (r == 0 && how != ATTACH)
         r = plan_make(&options, &plan, &bytes);
+    if (r == VERSO_E_OVERFLOW)
+        return verso__fail_hint(r, "options", name, "rings have 4 GiB at most, and fit all together in an address");
     if (r < 0)
         return verso__fail(r, "options", name);
     of_share = share_options(&options);

@@ -37,6 +37,8 @@ int verso__share_check_directory(const char *path, struct verso__share_trouble *
     int r = verso__os_path_info(path, false, &info);
 
     trouble->step = "directory";
+    if (r == -ENOENT)
+        trouble->hint = "nothing has a name yet: the directory of names is made with the first";
     if (r < 0)
         return r;
     if (info.kind != VERSO__OS_FILE_DIRECTORY)
@@ -101,8 +103,10 @@ int verso__share_path(const char *name, bool make, char out_path[PATH_MAX], stru
     if (make) {
         trouble->step = "mkdir";
         r = verso__os_make_directory(out_path);
-        if (r < 0 && r != -EEXIST)
+        if (r < 0 && r != -EEXIST) {
+            trouble->hint = "the directory of names can't be made; $VERSO_SHARE_DIRECTORY says where it is to lie";
             return r;
+        }
     }
     r = verso__share_check_directory(out_path, trouble);
     if (r == 0) { /* room for both was seen to */

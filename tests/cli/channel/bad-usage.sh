@@ -14,6 +14,7 @@ try receive one --json --null
 try --json send one
 try remove
 try create one --capacity=0
+try create one --capacity=5G
 try create one --mode=rw
 try create one --mode=1777
 try create one --writers=2
@@ -33,4 +34,6 @@ try list one
 try stat
 try stat one --count=1
 try list --watch
+VERSO_SHARE_DIRECTORY=$PWD/no/such try create one
+VERSO_SHARE_DIRECTORY=$PWD/none try stat one
 ls -A

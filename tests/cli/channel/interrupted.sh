@@ -36,4 +36,10 @@ lines unheard 1
 interrupt $writer
 ended $writer send
 cat unheard
+verso channel send talk 2>unheard </dev/null &
+writer=$!
+lines unheard 1
+interrupt $writer
+ended $writer send
+cat unheard
 ls names

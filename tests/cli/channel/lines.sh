@@ -18,3 +18,20 @@ grep -o 'another kind than was asked for' told
 verso channel receive talk --kind=mpsc --count=2
 wait $!
 ls names
+# Nothing at all is told, too, though the reader comes when the input has long ended; and one reader is enough.
+verso channel send talk --quiet </dev/null &
+until [[ -e names/talk ]] || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
+verso channel receive talk --timeout=10; echo "receive exit $?"
+ended $! send
+mkfifo input
+verso channel send talk <input &
+exec 3>input
+verso channel receive talk 3>&- &
+reader=$!
+until verso channel stat talk --interval=0 2>/dev/null | grep -q '^readers 1'; do sleep 0.01; done
+verso channel receive talk 2>told; echo "exit $?"
+grep -o 'all places are taken by the living' told
+exec 3>&-
+ended $reader receive
+wait
+ls names
