@@ -42,9 +42,9 @@ until [[ -e names/passing ]]; do sleep 0.01; done
 verso channel receive passing >got 3>&- &
 reader=$!
 lines got 1
-verso channel stat passing --json --watch --interval=0.01 >jsons 3>&- &
+verso channel stat passing --json --watch --interval=0.01 >seen 3>&- &
 watcher=$!
-lines jsons 1
+lines seen 1
 exec 3>&-
 ended $writer send
 ended $reader receive
