@@ -223,6 +223,10 @@ bool channel_options(struct verso_channel_options *out_options)
         trouble("--capacity: at least 1 byte");
         return false;
     }
+    if (made.capacity_bytes > UINT64_C(4) << 30) {
+        trouble("--capacity: at most 4G");
+        return false;
+    }
     if (channel_request.mode && !parse_mode(channel_request.mode, &made.mode)) {
         trouble("--mode wants permission bits such as 0660");
         return false;

@@ -104,7 +104,7 @@ int verso__share_path(const char *name, bool make, char out_path[PATH_MAX], stru
         trouble->step = "mkdir";
         r = verso__os_make_directory(out_path);
         if (r < 0 && r != -EEXIST) {
-            trouble->hint = "the directory of names can't be made; $VERSO_SHARE_DIRECTORY says where it is to lie";
+            trouble->hint = "the directory of names can't be made; see $VERSO_SHARE_DIRECTORY";
             return r;
         }
     }
