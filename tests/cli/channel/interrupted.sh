@@ -36,10 +36,10 @@ lines unheard 1
 interrupt $writer
 ended $writer send
 cat unheard
-verso channel send talk 2>unheard </dev/null &
+verso channel send talk 2>nothing </dev/null &
 writer=$!
-lines unheard 1
+lines nothing 1
 interrupt $writer
 ended $writer send
-cat unheard
+cat nothing
 ls names
