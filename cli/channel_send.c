@@ -128,15 +128,35 @@ static int send_all(struct sending *sending)
 
 /* ---- The end ---- */
 
+/* The oldest of a queue that gave way meanwhile. The channel counts them for all its writers together; what a broadcast
+ * overwrites is lost to this reader and not to that, and told there. */
+static int count_oldest(const struct sending *sending, uint64_t *out_count)
+{
+    struct verso_channel_info now = VERSO_CHANNEL_INFO_INIT;
+
+    *out_count = 0;
+    if (sending->info.full != VERSO_CHANNEL_FULL_DROP_OLDEST || sending->sent == 0)
+        return EXIT_YES;
+    if (verso_channel_info(sending->channel, &now) < 0)
+        return trouble_error();
+    *out_count = now.dropped - sending->info.dropped;
+    return EXIT_YES;
+}
+
 static int finish(const struct sending *sending)
 {
     int answer = channel_input_finish(&sending->input);
+    uint64_t oldest;
 
+    if (count_oldest(sending, &oldest) != EXIT_YES)
+        return EXIT_TROUBLE;
+    if (oldest)
+        note("%" PRIu64 " of the oldest dropped while this was sent: the channel was full", oldest);
     if (sending->dropped)
         note("%" PRIu64 " dropped: the channel was full", sending->dropped);
     if (sending->refused)
         note("%" PRIu64 " refused: the channel was full", sending->refused);
-    return answer == EXIT_YES && sending->dropped + sending->refused ? EXIT_NO : answer;
+    return answer == EXIT_YES && oldest + sending->dropped + sending->refused ? EXIT_NO : answer;
 }
 
 /* Whether what is sent goes on without us: somebody is there to receive it, or nothing is left. Answers -1, or what to
