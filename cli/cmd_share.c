@@ -152,6 +152,54 @@ static int finish(const struct rows *rows, const char *action)
     return rows->had_trouble ? EXIT_TROUBLE : EXIT_YES;
 }
 
+/* What a walk tells, kept until all of it can be sorted. */
+struct entries {
+    struct verso_share_entry *entries;
+    size_t count;
+};
+
+static int keep_entry(const struct verso_share_entry *entry, void *arg)
+{
+    struct entries *kept = arg;
+    struct verso_share_entry *copy;
+    struct verso_share_member *members = NULL;
+
+    if (entry->info.members) {
+        members = allocate(NULL, entry->info.members, sizeof(*members));
+        memcpy(members, entry->member, entry->info.members * sizeof(*members));
+    }
+    kept->entries = allocate(kept->entries, kept->count + 1, sizeof(*kept->entries));
+    copy = &kept->entries[kept->count++];
+    *copy = *entry;
+    copy->name = copy_of(entry->name);
+    copy->member = members;
+    return interrupted() ? 1 : 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct verso_share_entry *one = a, *other = b;
+
+    return strcmp(one->name, other->name);
+}
+
+static int list_all(struct rows *rows)
+{
+    struct entries kept = { NULL, 0 };
+    int r = verso_share_list(keep_entry, &kept);
+
+    if (kept.count)
+        qsort(kept.entries, kept.count, sizeof(*kept.entries), compare);
+    for (size_t i = 0; i < kept.count; i++) {
+        if (r == 0)
+            r = take_row(&kept.entries[i], rows);
+        free((char *)kept.entries[i].name);
+        free((struct verso_share_member *)kept.entries[i].member);
+    }
+    free(kept.entries);
+    return r;
+}
+
 static int list(int count, char **names)
 {
     struct rows rows = { .json = common.json ? json_array() : NULL };
@@ -160,7 +208,7 @@ static int list(int count, char **names)
     if (!rows.json)
         printf("%10s %10s %10s %-9s %-9s %-13s %s\n", "SIZE", "MOST", "MEMORY", " MEMBERS", "STATE", "KIND", "NAME");
     if (count == 0)
-        r = verso_share_list(take_row, &rows);
+        r = list_all(&rows);
     for (int i = 0; i < count; i++)
         if (verso_share_look(names[i], take_row, &rows) < 0) {
             (void)trouble_error();
