@@ -281,6 +281,14 @@ static void survive_fork(void)
 
 /* ---- Attaching ---- */
 
+/* Of a kind that was not asked for, by the one it has. */
+static const char *const kind_hints[] = {
+    [VERSO_CHANNEL_SPSC] = "the channel is an SPSC, another kind than was asked for",
+    [VERSO_CHANNEL_MPSC] = "the channel is an MPSC, another kind than was asked for",
+    [VERSO_CHANNEL_MPMC] = "the channel is an MPMC, another kind than was asked for",
+    [VERSO_CHANNEL_BROADCAST] = "the channel is a BROADCAST, another kind than was asked for",
+};
+
 int verso__channel_plan_read(struct verso_channel *channel, const struct verso_channel_options *options,
                              const char **out_hint)
 {
@@ -294,7 +302,7 @@ int verso__channel_plan_read(struct verso_channel *channel, const struct verso_c
     *out_hint = "this version of the library can't use such a channel";
     if (!is_possible(&channel->plan))
         return VERSO_E_KIND;
-    *out_hint = "the channel is of another kind than was asked for";
+    *out_hint = kind_hints[channel->plan.kind];
     if (options->kind != VERSO_CHANNEL_KIND_ANY && options->kind != channel->plan.kind)
         return VERSO_E_KIND;
     channel->way = way_of(&channel->plan);

@@ -353,6 +353,23 @@ static void test_a_look_at_what_is_no_channel(void **state)
     assert_fails(verso_channel_look(name, &info), VERSO_E_OPTIONS);
 }
 
+static void test_another_kind_is_refused_with_the_one_it_has(void **state)
+{
+    static const char *const kinds[] = { "", " SPSC,", " MPSC,", " MPMC,", " BROADCAST," };
+    struct verso_channel_options options = VERSO_CHANNEL_OPTIONS_INIT;
+    struct verso_channel *other;
+
+    (void)state;
+    for (int kind = VERSO_CHANNEL_SPSC; kind <= VERSO_CHANNEL_BROADCAST; kind++) {
+        make_named_kind((enum verso_channel_kind)kind, 0);
+        options.kind = kind == VERSO_CHANNEL_MPSC ? VERSO_CHANNEL_MPMC : VERSO_CHANNEL_MPSC;
+        assert_fails_in(verso_channel_attach(name, &options, &other), VERSO_E_KIND, "plan");
+        assert_non_null(strstr(verso_error_last()->hint, kinds[kind]));
+        verso_channel_close(channel);
+        channel = NULL;
+    }
+}
+
 static void *look_until_told(void *arg)
 {
     _Atomic int *is_over = arg;
@@ -403,6 +420,7 @@ int main(void)
         channel_test(test_a_look_says_what_info_says),
         channel_test(test_a_look_at_what_nobody_uses_leaves_it),
         channel_test(test_a_look_at_what_is_no_channel),
+        channel_test(test_another_kind_is_refused_with_the_one_it_has),
         channel_test(test_a_look_keeps_no_name),
     };
 
