@@ -127,20 +127,24 @@ static int terminal_rows(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1 ? size.ws_row : 24;
 }
 
-/* Each line is cut where the terminal ends, for one that wraps would push the others on; so are lines. */
+/* Each line is cut where the terminal ends, for one that wraps would push the others on; so are lines. What a row had
+ * before goes first: behind a row that is full the cursor stands on its last character. The last row ends in no line's
+ * end, which would push the first one out. */
 static void paint(const char *text, int columns, int rows)
 {
     fputs("\033[H", stdout);
-    for (int row = 1; *text && row < rows; row++) {
+    for (int row = 1; *text && row <= rows; row++) {
         int length = (int)strcspn(text, "\n");
 
-        if (row == rows - 1 && text[length] && text[length + 1])
-            printf("...\033[K\n");
+        fputs(row > 1 ? "\n\033[K" : "\033[K", stdout);
+        if (row == rows && text[length] && text[length + 1])
+            fputs("...", stdout);
         else
-            printf("%.*s\033[K\n", length < columns ? length : columns, text);
+            printf("%.*s", length < columns ? length : columns, text);
+        if (row < rows && !(text[length] && text[length + 1]))
+            fputs("\n\033[J", stdout);
         text += length + (text[length] == '\n');
     }
-    fputs("\033[J", stdout);
     (void)fflush(stdout);
 }
 
