@@ -65,12 +65,14 @@ json_t *channel_info_json(const char *name, const struct verso_channel_info *inf
                         info->kind == VERSO_CHANNEL_BROADCAST ? json_null()
                                                               : json_integer((json_int_t)channel_waiting(info)));
     json_object_update_new(
-        object, json_pack("{sI sI sI sI sI sI sI sI sI sI sI}", "sent", (json_int_t)info->sent, "sent_bytes",
-                          (json_int_t)info->sent_bytes, "received", (json_int_t)info->received, "received_bytes",
-                          (json_int_t)info->received_bytes, "dropped", (json_int_t)info->dropped, "lost",
-                          (json_int_t)info->lost, "given_up", (json_int_t)info->given_up, "writer_sleeps",
-                          (json_int_t)info->room_sleeps, "reader_sleeps", (json_int_t)info->data_sleeps, "dead_writers",
-                          (json_int_t)info->dead_writers, "dead_readers", (json_int_t)info->dead_readers));
+        object,
+        json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI sI}", "sent", (json_int_t)info->sent, "sent_bytes",
+                  (json_int_t)info->sent_bytes, "received", (json_int_t)info->received, "received_bytes",
+                  (json_int_t)info->received_bytes, "dropped", (json_int_t)info->dropped, "lost",
+                  (json_int_t)info->lost, "given_up", (json_int_t)info->given_up, "writer_sleeps",
+                  (json_int_t)info->room_sleeps, "reader_sleeps", (json_int_t)info->data_sleeps, "dead_writers",
+                  (json_int_t)info->dead_writers, "dead_readers", (json_int_t)info->dead_readers, "opened_writers",
+                  (json_int_t)info->opened_writers, "opened_readers", (json_int_t)info->opened_readers));
     json_object_update_new(object, json_pack("{si si si si si si ss}", "writers", (int)info->writers, "writer_room",
                                              (int)info->writer_room, "readers", (int)info->readers, "reader_room",
                                              (int)info->reader_room, "clients", (int)info->clients, "client_room",

@@ -32,7 +32,8 @@ struct receiving {
     uint64_t received, lost, deaths;
     uint64_t lost_told, lost_told_ns;
     uint64_t timeout_ms, waited_ms;
-    bool has_begun; /* that no writer is there is the end: those who have left were there with us */
+    bool has_begun;          /* that no writer is there is the end: one that has left was there with us */
+    uint64_t writers_before; /* opened when we came */
 };
 
 /* ---- What is told ---- */
@@ -104,13 +105,30 @@ static int go_on_waiting(struct receiving *receiving, int slice_ms)
     return EXIT_NO;
 }
 
-/* The last writer has left: the end, or where it should go on, or has not begun, a nap. */
+/* Answers -1, or what to exit with. */
+static int look_for_writers(struct receiving *receiving)
+{
+    struct verso_channel_info now = VERSO_CHANNEL_INFO_INIT;
+
+    if (verso_channel_info(receiving->channel, &now) < 0)
+        return trouble_error();
+    receiving->has_begun = now.opened_writers != receiving->writers_before;
+    return -1;
+}
+
+/* The last writer has left: the end, or where it should go on, or has not begun, a nap. A writer may come and leave
+ * within one: that it had nothing to say is known when there is nothing after it was counted. */
 static int wait_for_writer(struct receiving *receiving)
 {
-    int nap_ms = slice_of(receiving, LOOK_MS);
+    int nap_ms = slice_of(receiving, LOOK_MS), answer;
 
     if (receiving->has_begun && !channel_request.follow)
         return end_of(receiving);
+    if (!receiving->has_begun) {
+        answer = look_for_writers(receiving);
+        if (answer >= 0 || receiving->has_begun)
+            return answer;
+    }
     (void)poll(NULL, 0, nap_ms);
     return go_on_waiting(receiving, nap_ms);
 }
@@ -248,22 +266,6 @@ static bool parse_from(struct verso_channel_end *end)
     return !errno && !*rest;
 }
 
-static int count_left(const struct verso_channel_place *place, void *arg)
-{
-    *(unsigned *)arg += place->is_writer && !place->is_alive;
-    return 0;
-}
-
-/* That there is no writer tells of one that came and left after us, unless one had left before. */
-static int look_for_writers(struct receiving *receiving, const struct verso_channel_info *info)
-{
-    unsigned left = 0;
-    int r = verso_channel_places(receiving->channel, count_left, &left);
-
-    receiving->has_begun = info->writers > 0 || left == 0;
-    return r;
-}
-
 static int begin(struct receiving *receiving)
 {
     struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
@@ -274,8 +276,9 @@ static int begin(struct receiving *receiving)
         return trouble_error();
     if (channel_request.from && info.kind != VERSO_CHANNEL_BROADCAST)
         return trouble("--from goes with a broadcast; from a queue all that nobody has taken is received");
-    if (look_for_writers(receiving, &info) < 0 ||
-        verso_channel_reader_open(receiving->channel, &end, &receiving->reader) < 0)
+    receiving->has_begun = info.writers > 0;
+    receiving->writers_before = info.opened_writers;
+    if (verso_channel_reader_open(receiving->channel, &end, &receiving->reader) < 0)
         return trouble_error();
     if (info.kind == VERSO_CHANNEL_BROADCAST && info.full == VERSO_CHANNEL_FULL_DROP_OLDEST) {
         receiving->copy_bytes = info.message_bytes_most;

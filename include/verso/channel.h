@@ -470,6 +470,8 @@ struct verso_channel_info {
     uint64_t data_sleeps;  /* how often a reader had to */
     uint64_t dead_writers; /* died, and were found dead, since the channel was made */
     uint64_t dead_readers;
+    uint64_t opened_writers; /* how often one was opened: tells one that has come and left between two looks */
+    uint64_t opened_readers;
     unsigned writer_room; /* writers_most */
     unsigned reader_room;
     unsigned writers; /* open now, of living processes */
@@ -481,7 +483,7 @@ struct verso_channel_info {
 #define VERSO_CHANNEL_INFO_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(struct verso_channel_info), VERSO_CHANNEL_KIND_ANY, VERSO_CHANNEL_FULL_WAIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ""                                                                     \
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ""                                                               \
     }
 
 /* A place among the writers or the readers that is, or was, taken. */

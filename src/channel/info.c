@@ -82,6 +82,8 @@ int verso_channel_info(const struct verso_channel *channel, struct verso_channel
     info.given_up = load(&lane->given_up);
     info.dead_writers = load(&lane->dead_writers);
     info.dead_readers = load(&lane->dead_readers);
+    info.opened_writers = load(&lane->opened_writers);
+    info.opened_readers = load(&lane->opened_readers);
     info.writer_room = channel->plan.writers_most;
     info.reader_room = channel->plan.readers_most;
     info.client_room = channel->plan.clients_most;

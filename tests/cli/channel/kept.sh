@@ -14,6 +14,12 @@ verso channel receive jobs >got &
 seq 2 | verso channel send jobs
 ended $! receive
 cat got
+# Also when that one has nothing to say, and is gone before anybody looks.
+verso channel receive jobs --timeout=100 &
+reader=$!
+until verso channel list | grep -q ' 1/1 *jobs'; do sleep 0.01; done
+verso channel send jobs </dev/null; echo "exit $?"
+ended $reader receive
 verso channel remove jobs; echo "exit $?"
 verso channel remove jobs 2>told; echo "exit $?"
 grep -c ENOENT told

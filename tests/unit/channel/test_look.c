@@ -285,6 +285,8 @@ static void look_at_kind(enum verso_channel_kind kind, uint64_t record_bytes)
     assert_int_equal(outside.used_bytes, record_bytes);
     assert_int_equal(outside.writers, 1);
     assert_int_equal(outside.readers, 1);
+    assert_int_equal(outside.opened_writers, 1);
+    assert_int_equal(outside.opened_readers, 1);
     assert_int_equal(members(), 1);
     verso_channel_close(channel);
     channel = NULL;
@@ -319,6 +321,28 @@ static void test_how_far_each_reader_of_a_broadcast_lags(void **state)
     assert_int_equal(crowd.readers[0].lag_bytes, 3 * 24);
     assert_int_equal(crowd.readers[1].lag_bytes, 2 * 24);
     assert_int_equal(crowd.readers[1].messages, 1);
+}
+
+static void test_who_has_left_was_opened_all_the_same(void **state)
+{
+    struct verso_channel_info info = VERSO_CHANNEL_INFO_INIT;
+
+    (void)state;
+    channel_make(VERSO_CHANNEL_MPMC, PAGE, 0);
+    assert_ok(verso_channel_info(channel, &info));
+    assert_int_equal(info.opened_writers + info.opened_readers, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(verso_channel_writer_open(channel, NULL, &writer));
+        verso_channel_writer_close(writer);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_ok(verso_channel_reader_open(channel, NULL, &reader));
+        verso_channel_reader_close(reader);
+    }
+    assert_ok(verso_channel_info(channel, &info));
+    assert_int_equal(info.writers + info.readers, 0);
+    assert_int_equal(info.opened_writers, 3);
+    assert_int_equal(info.opened_readers, 2);
 }
 
 static void test_a_look_at_what_nobody_uses_leaves_it(void **state)
@@ -418,6 +442,7 @@ int main(void)
         channel_test(test_who_sleeps),
         channel_test(test_the_walk_ends_when_it_is_told_to),
         channel_test(test_a_look_says_what_info_says),
+        channel_test(test_who_has_left_was_opened_all_the_same),
         channel_test(test_a_look_at_what_nobody_uses_leaves_it),
         channel_test(test_a_look_at_what_is_no_channel),
         channel_test(test_another_kind_is_refused_with_the_one_it_has),
