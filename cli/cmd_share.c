@@ -193,8 +193,8 @@ static int list_all(struct rows *rows)
     for (size_t i = 0; i < kept.count; i++) {
         if (r == 0)
             r = take_row(&kept.entries[i], rows);
-        free((char *)kept.entries[i].name);
-        free((struct verso_share_member *)kept.entries[i].member);
+        free((void *)(uintptr_t)kept.entries[i].name);
+        free((void *)(uintptr_t)kept.entries[i].member);
     }
     free(kept.entries);
     return r;
@@ -214,9 +214,9 @@ static int list(int count, char **names)
             (void)trouble_error();
             rows.had_trouble = true;
         }
-    if (r < 0) {
+    if (r != 0) {
         json_decref(rows.json);
-        return trouble_error();
+        return r < 0 ? trouble_error() : trouble("interrupted");
     }
     return finish(&rows, "list");
 }
