@@ -361,15 +361,6 @@ static inline void verso__channel_publish(_Atomic uint64_t *word, uint64_t value
 
 /* ---- places.c: who is there, and what the dead leave ---- */
 
-/* A side at a lane: its way, its ring if that is mapped, its limits; nobody's yet. */
-void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side);
-
-/* The public calls, for any lane whose ring is mapped. They fill the record. */
-int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
-                               struct verso_channel_writer **out_writer);
-int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
-                               struct verso_channel_reader **out_reader);
-
 /* This process as an owner of places, and the calling thread's seat. Errors of verso__share_seat_of(). */
 int verso__channel_who(struct verso_channel *channel, uint64_t *out_owner, uint64_t *out_seat);
 
@@ -389,6 +380,9 @@ int verso__channel_see_writers(struct verso__channel_side *side, bool is_thoroug
                                struct verso__channel_others *out_others);
 int verso__channel_see_readers(struct verso__channel_side *side, bool is_thorough,
                                struct verso__channel_others *out_others);
+
+#define VERSO__CHANNEL_MOMENT_MS 100 /* a holder that is not running, on a busy machine */
+#define VERSO__CHANNEL_KEPT_MS 2000
 
 /*
  * The claim's lock, and the taking's. Nothing needs repair after a dead owner: headers are the truth. The living hold
@@ -410,6 +404,17 @@ int verso__channel_find_end(const struct verso__channel_side *side, uint64_t *ou
 
 /* Makes a dead writer's reservation void: @header at @position, if that still stands there. */
 void verso__channel_give_up(struct verso__channel_side *side, uint64_t position, uint64_t header);
+
+/* ---- ends.c: writers and readers ---- */
+
+/* A side at a lane: its way, its ring if that is mapped, its limits; nobody's yet. */
+void verso__channel_stand(const struct verso_channel *channel, uint32_t lane, struct verso__channel_side *out_side);
+
+/* The public calls, for any lane whose ring is mapped. They fill the record. */
+int verso__channel_writer_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
+                               struct verso_channel_writer **out_writer);
+int verso__channel_reader_open(struct verso_channel *channel, uint32_t lane, const struct verso_channel_end *given,
+                               struct verso_channel_reader **out_reader);
 
 /* ---- wait.c ---- */
 
