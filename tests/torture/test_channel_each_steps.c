@@ -3,43 +3,13 @@
  * channel-each-steps - a writer, or a reader, of a BROADCAST dies at each instruction of each call: all others are
  * given the same, whole and in order, and go on.
  */
-#include "../unit/channel/channels.h"
+#include "channel_steps.h"
 
-#include "steps.h"
-
-#include <errno.h>
-
-#define ALL_OF_IT 5000
 #define LONG 300U
 #define READERS 2
 
-static struct {
-    unsigned sent;
-    unsigned unsent;
-} seen;
-
-/* The child's. */
-static struct verso_channel_writer *doomed_writer;
-static struct verso_channel_reader *doomed_reader;
-
 static struct verso_channel_reader *readers[READERS];
 static uint64_t next_number[READERS]; /* as they were told of them so far */
-
-static const char early[] = "early", late[] = "late, and longer", third[] = "third";
-
-static void run(const struct support_steps *steps, const char *name)
-{
-    unsigned instructions;
-
-    if (support_is_asan() || support_is_tsan())
-        skip_because("the sanitizer's own instructions would be stepped through");
-    if (!support_can_step())
-        skip_because("no child can be traced here");
-    memset(&seen, 0, sizeof(seen));
-    instructions = support_kill_at_each_step(steps);
-    print_message("# %s: %u instructions, done at %u deaths, not at %u\n", name, instructions, seen.sent, seen.unsent);
-    assert_true(instructions > 20 && seen.sent > 0 && seen.unsent > 0);
-}
 
 static void make(enum verso_channel_full full, unsigned writers_most)
 {
@@ -61,40 +31,6 @@ static void make(enum verso_channel_full full, unsigned writers_most)
 }
 
 /* ---- Writers ---- */
-
-static void open_and_send(void *arg)
-{
-    void *room;
-
-    (void)arg;
-    if (verso_channel_writer_open(channel, NULL, &doomed_writer) < 0 ||
-        verso_channel_send(doomed_writer, early, sizeof(early), 0) < 0)
-        _exit(2);
-    /* The ways through libc that the act takes, once. */
-    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
-        _exit(3);
-    memcpy(room, late, sizeof(late));
-    verso_channel_abandon(doomed_writer);
-}
-
-static void send_late(void *arg)
-{
-    (void)arg;
-    if (verso_channel_send(doomed_writer, late, sizeof(late), 0) < 0)
-        _exit(4);
-}
-
-static void reserve_late(void *arg)
-{
-    void *room;
-
-    (void)arg;
-    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
-        _exit(4);
-    memcpy(room, late, sizeof(late));
-    if (verso_channel_commit(doomed_writer, sizeof(late)) < 0)
-        _exit(5);
-}
 
 static void send_late_many(void *arg)
 {
@@ -157,14 +93,6 @@ static const struct late {
     const char *text;
     size_t bytes;
 } is_late = { late, sizeof(late) }, is_long = { NULL, LONG };
-
-static void count(bool was_done)
-{
-    if (was_done)
-        seen.sent++;
-    else
-        seen.unsent++;
-}
 
 /* All readers come upon all of what the dead one sent, or none of it; then word of its death, and nothing else. */
 static void judge_writer(void *arg, bool was_done)

@@ -3,40 +3,9 @@
  * channel-steps - a writer, or a reader, dies at each instruction of each call: those who live go on, receive what was
  * sent, whole and once, and are told of the death.
  */
-#include "../unit/channel/channels.h"
+#include "channel_steps.h"
 
-#include "steps.h"
-
-#include <errno.h>
 #include <pthread.h>
-
-#define ALL_OF_IT 5000
-
-/* What came out at the steps so far. */
-static struct {
-    unsigned sent;
-    unsigned unsent;
-} seen;
-
-/* The child's. */
-static struct verso_channel_writer *doomed_writer;
-static struct verso_channel_reader *doomed_reader;
-
-static const char early[] = "early", late[] = "late, and longer", third[] = "third";
-
-static void run(const struct support_steps *steps, const char *name)
-{
-    unsigned instructions;
-
-    if (support_is_asan() || support_is_tsan())
-        skip_because("the sanitizer's own instructions would be stepped through");
-    if (!support_can_step())
-        skip_because("no child can be traced here");
-    memset(&seen, 0, sizeof(seen));
-    instructions = support_kill_at_each_step(steps);
-    print_message("# %s: %u instructions, sent at %u deaths, not at %u\n", name, instructions, seen.sent, seen.unsent);
-    assert_true(instructions > 20 && seen.sent > 0 && seen.unsent > 0);
-}
 
 /* Whether the next message is @text; else the reader is told of a death. */
 static bool comes(const char *text, size_t bytes)
@@ -60,40 +29,6 @@ static void expect(const char *text, size_t bytes)
 
 /* ---- Writers ---- */
 
-static void open_and_send(void *arg)
-{
-    void *room;
-
-    (void)arg;
-    if (verso_channel_writer_open(channel, NULL, &doomed_writer) < 0 ||
-        verso_channel_send(doomed_writer, early, sizeof(early), 0) < 0)
-        _exit(2);
-    /* The ways through libc that the act takes, once. */
-    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
-        _exit(3);
-    memcpy(room, late, sizeof(late));
-    verso_channel_abandon(doomed_writer);
-}
-
-static void send_late(void *arg)
-{
-    (void)arg;
-    if (verso_channel_send(doomed_writer, late, sizeof(late), 0) < 0)
-        _exit(4);
-}
-
-static void reserve_late(void *arg)
-{
-    void *room;
-
-    (void)arg;
-    if (verso_channel_reserve(doomed_writer, 64, 0, &room) < 0)
-        _exit(4);
-    memcpy(room, late, sizeof(late));
-    if (verso_channel_commit(doomed_writer, sizeof(late)) < 0)
-        _exit(5);
-}
-
 static void abandon_then_send(void *arg)
 {
     void *room;
@@ -102,14 +37,6 @@ static void abandon_then_send(void *arg)
         _exit(4);
     verso_channel_abandon(doomed_writer);
     send_late(arg);
-}
-
-static void count(bool was_sent)
-{
-    if (was_sent)
-        seen.sent++;
-    else
-        seen.unsent++;
 }
 
 /* What the dead one sent, all of it or nothing, then word of its death; and then it is as if it had never been. */
