@@ -39,6 +39,13 @@ void bench_die(const char *what)
     exit(2);
 }
 
+void bench_must(int error)
+{
+    errno = error;
+    if (error != 0)
+        bench_die("pthread");
+}
+
 void bench_die_of_verso(void)
 {
     char message[512];
@@ -323,6 +330,18 @@ void bench_compare(const struct bench_case *one)
     report(one, &sides[0], &sides[1], (size_t)rounds);
     free(sides[0].samples);
     free(sides[1].samples);
+}
+
+void bench_compare_ns(const char *name, const char *peer, double operations, bench_function *verso,
+                      bench_function *peer_side, void *arg)
+{
+    bench_compare(&(struct bench_case){ .name = name,
+                                        .peer = peer,
+                                        .unit = "ns",
+                                        .operations = operations,
+                                        .verso = verso,
+                                        .peer_side = peer_side,
+                                        .arg = arg });
 }
 
 void bench_note(const char *format, ...)

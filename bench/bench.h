@@ -47,6 +47,10 @@ void bench_start(int count, char **arguments, const char *name);
 /* Runs one comparison and prints its row. */
 void bench_compare(const struct bench_case *one);
 
+/* The same for the usual one: ns for each of @operations, as both sides answer. */
+void bench_compare_ns(const char *name, const char *peer, double operations, bench_function *verso,
+                      bench_function *peer_side, void *arg);
+
 /* A row measured elsewhere (a size, a share): printed and written like the others. @smaller_is_better decides the
  * ratio. */
 void bench_row(const char *name, const char *peer, const char *unit, double verso, double peer_value,
@@ -87,6 +91,9 @@ static inline void bench_check(int answer)
     if (answer < 0)
         bench_die_of_verso();
 }
+
+/* Goes on when a call of pthread's answered 0. */
+void bench_must(int error);
 
 /* Prints into memory, which the caller frees; there being none ends the bench. */
 char *bench_text(const char *format, ...) __attribute__((format(printf, 1, 2)));

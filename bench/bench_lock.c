@@ -41,13 +41,6 @@ struct stage {
 static struct verso_share *share;
 static struct stage *stage;
 
-static void must(int error)
-{
-    errno = error;
-    if (error != 0)
-        bench_die("pthread");
-}
-
 static void stage_make(void)
 {
     pthread_mutexattr_t attributes;
@@ -55,28 +48,16 @@ static void stage_make(void)
 
     bench_check(verso_share_create_anonymous(sizeof(*stage), NULL, &share));
     stage = verso_share_data(share);
-    must(pthread_mutexattr_init(&attributes));
-    must(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
-    must(pthread_mutex_init(&stage->plain, &attributes));
-    must(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
-    must(pthread_mutex_init(&stage->robust, &attributes));
-    must(pthread_rwlockattr_init(&rwlock));
-    must(pthread_rwlockattr_setpshared(&rwlock, PTHREAD_PROCESS_SHARED));
-    must(pthread_rwlock_init(&stage->peer_rwlock, &rwlock));
+    bench_must(pthread_mutexattr_init(&attributes));
+    bench_must(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
+    bench_must(pthread_mutex_init(&stage->plain, &attributes));
+    bench_must(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
+    bench_must(pthread_mutex_init(&stage->robust, &attributes));
+    bench_must(pthread_rwlockattr_init(&rwlock));
+    bench_must(pthread_rwlockattr_setpshared(&rwlock, PTHREAD_PROCESS_SHARED));
+    bench_must(pthread_rwlock_init(&stage->peer_rwlock, &rwlock));
     if (sem_init(&stage->peer_semaphore, 1, 0) < 0)
         bench_die("sem_init");
-}
-
-static void compare(const char *name, const char *peer, double operations, bench_function *verso,
-                    bench_function *peer_side, void *arg)
-{
-    bench_compare(&(struct bench_case){ .name = name,
-                                        .peer = peer,
-                                        .unit = "ns",
-                                        .operations = operations,
-                                        .verso = verso,
-                                        .peer_side = peer_side,
-                                        .arg = arg });
 }
 
 /* ---- Nobody in the way ---- */
@@ -104,11 +85,11 @@ ALONE_SIDE(unit_peer, sem_post(&stage->peer_semaphore), sem_wait(&stage->peer_se
 
 static void alone(void)
 {
-    compare("mutex, alone", "robust pthread mutex", ALONE, mutex_verso, mutex_robust, NULL);
-    compare("mutex, alone", "plain pthread mutex", ALONE, mutex_verso, mutex_plain, NULL);
-    compare("read, alone", "plain pthread rwlock", ALONE, read_verso, read_peer, NULL);
-    compare("write, alone", "plain pthread rwlock", ALONE, write_verso, write_peer, NULL);
-    compare("post and wait, alone", "sem_t", ALONE, unit_verso, unit_peer, NULL);
+    bench_compare_ns("mutex, alone", "robust pthread mutex", ALONE, mutex_verso, mutex_robust, NULL);
+    bench_compare_ns("mutex, alone", "plain pthread mutex", ALONE, mutex_verso, mutex_plain, NULL);
+    bench_compare_ns("read, alone", "plain pthread rwlock", ALONE, read_verso, read_peer, NULL);
+    bench_compare_ns("write, alone", "plain pthread rwlock", ALONE, write_verso, write_peer, NULL);
+    bench_compare_ns("post and wait, alone", "sem_t", ALONE, unit_verso, unit_peer, NULL);
 }
 
 /* ---- Two that want it ---- */
@@ -176,9 +157,9 @@ static bool other_in_thread(struct together *together)
     void *answer;
     bool is_right;
 
-    must(pthread_create(&other, NULL, turns_in_thread, together));
+    bench_must(pthread_create(&other, NULL, turns_in_thread, together));
     is_right = together->turns() == TOGETHER;
-    must(pthread_join(other, &answer));
+    bench_must(pthread_join(other, &answer));
     return is_right && answer;
 }
 
@@ -246,8 +227,9 @@ static void contended(void)
             bench_note("%s: left out, there is one", cases[i].name);
             continue;
         }
-        compare(cases[i].name, "robust pthread mutex", 2 * TOGETHER, together_verso, together_robust, &together);
-        compare(cases[i].name, "plain pthread mutex", 2 * TOGETHER, together_verso, together_plain, &together);
+        bench_compare_ns(cases[i].name, "robust pthread mutex", 2 * TOGETHER, together_verso, together_robust,
+                         &together);
+        bench_compare_ns(cases[i].name, "plain pthread mutex", 2 * TOGETHER, together_verso, together_plain, &together);
     }
 }
 
@@ -280,8 +262,8 @@ static void give_verso(void)
 
 static void give_robust(void)
 {
-    must(pthread_mutex_consistent(&stage->robust));
-    must(pthread_mutex_unlock(&stage->robust));
+    bench_must(pthread_mutex_consistent(&stage->robust));
+    bench_must(pthread_mutex_unlock(&stage->robust));
 }
 
 struct death {
@@ -326,12 +308,12 @@ static double one_death(struct death *death)
     if (read(ready[0], &byte, 1) != 1)
         bench_die("the lock was not to be had");
     (void)close(ready[0]);
-    must(pthread_create(&survivor, NULL, survive, death));
+    bench_must(pthread_create(&survivor, NULL, survive, death));
     (void)usleep(5000); /* asleep by now, and no longer in its first millisecond */
     start = now_ns();
     if (kill(child, SIGKILL) < 0)
         bench_die("kill");
-    must(pthread_join(survivor, &answer));
+    bench_must(pthread_join(survivor, &answer));
     if (!answer || waitpid(child, NULL, 0) < 0)
         bench_die("a survivor was not told");
     return (double)(stage->told_ns - start);

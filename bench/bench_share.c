@@ -31,18 +31,6 @@
 
 static char *peer_path;
 
-static void compare(const char *name, const char *peer, double operations, bench_function *verso,
-                    bench_function *peer_side, void *arg)
-{
-    bench_compare(&(struct bench_case){ .name = name,
-                                        .peer = peer,
-                                        .unit = "ns",
-                                        .operations = operations,
-                                        .verso = verso,
-                                        .peer_side = peer_side,
-                                        .arg = arg });
-}
-
 /* A word in, a word out: the answer. */
 static uint64_t touch(void *data)
 {
@@ -136,9 +124,9 @@ static uint64_t create_memfd(void *arg)
 
 static void making(void)
 {
-    compare("create and close, by name, 64 KiB", "shm_open", TIMES, create_verso, create_file, NULL);
-    compare("create and close, without a name, 64 KiB", "memfd_create", TIMES, create_anonymous_verso, create_memfd,
-            NULL);
+    bench_compare_ns("create and close, by name, 64 KiB", "shm_open", TIMES, create_verso, create_file, NULL);
+    bench_compare_ns("create and close, without a name, 64 KiB", "memfd_create", TIMES, create_anonymous_verso,
+                     create_memfd, NULL);
 }
 
 /* ---- Coming in, and leaving ---- */
@@ -185,7 +173,7 @@ static void attaching(void)
     if (fd < 0 || fallocate(fd, 0, 0, BYTES) < 0)
         bench_die(peer_path);
     bench_check(verso_share_create(name, BYTES, NULL, &share));
-    compare("attach and close, 64 KiB", "shm_open", TIMES, attach_verso, attach_file, (void *)(uintptr_t)name);
+    bench_compare_ns("attach and close, 64 KiB", "shm_open", TIMES, attach_verso, attach_file, (void *)(uintptr_t)name);
     verso_share_close(share);
     if (close(fd) < 0 || unlink(peer_path) < 0)
         bench_die(peer_path);
@@ -281,24 +269,17 @@ struct locks {
 static struct verso_share *shares[REGIONS_MOST];
 static struct locks *locks[REGIONS_MOST];
 
-static void must(int error)
-{
-    errno = error;
-    if (error != 0)
-        bench_die("pthread");
-}
-
 static void locks_make(void)
 {
     pthread_mutexattr_t attributes;
 
-    must(pthread_mutexattr_init(&attributes));
-    must(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
-    must(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
+    bench_must(pthread_mutexattr_init(&attributes));
+    bench_must(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
+    bench_must(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
     for (int i = 0; i < REGIONS_MOST; i++) {
         bench_check(verso_share_create_anonymous(sizeof(struct locks), NULL, &shares[i]));
         locks[i] = verso_share_data(shares[i]);
-        must(pthread_mutex_init(&locks[i]->robust, &attributes));
+        bench_must(pthread_mutex_init(&locks[i]->robust, &attributes));
     }
 }
 
@@ -343,7 +324,7 @@ static void seats(void)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int regions = cases[i].regions;
 
-        compare(cases[i].name, "robust pthread mutex", TURNS, turns_verso, turns_robust, &regions);
+        bench_compare_ns(cases[i].name, "robust pthread mutex", TURNS, turns_verso, turns_robust, &regions);
     }
 }
 
@@ -422,10 +403,10 @@ static double one_death(void (*notice)(const struct death *death))
     death.pipe_end = ends[0];
     if (read(ends[0], &byte, 1) != 1)
         bench_die("the lock was not to be had");
-    must(pthread_create(&killer, NULL, kill_soon, &death));
+    bench_must(pthread_create(&killer, NULL, kill_soon, &death));
     notice(&death);
     noticed_ns = now_ns();
-    must(pthread_join(killer, &answer));
+    bench_must(pthread_join(killer, &answer));
     if (!answer || waitpid(death.victim, NULL, 0) < 0 || close(ends[0]) < 0)
         bench_die("waitpid");
     if (notice != notice_by_lock && verso_mutex_lock(&locks[0]->mutex, -1) != VERSO_E_OWNER_DIED)

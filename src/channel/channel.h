@@ -440,6 +440,10 @@ int verso__channel_peek(const struct verso__channel_wait *wait);
 /* Waits as @timeout_ms says. 0, or what the caller is told, the record filled by it. */
 int verso__channel_wait_for(const struct verso__channel_wait *given, int timeout_ms);
 
+/* For what a reader's way finds. wait_for: as verso__channel_wait_for(). */
+int verso__channel_look_for_data(void *end, uint64_t unused);
+int verso__channel_wait_for_data(struct verso_channel_reader *reader, int timeout_ms);
+
 /* Its parts, for who waits by other means: what the other side is up to, 0 or what to tell; the barrier between saying
  * that one waits and looking again; the record. */
 int verso__channel_look_at_others(const struct verso__channel_wait *wait, bool is_thorough,

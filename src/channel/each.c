@@ -346,23 +346,6 @@ static int look(struct verso_channel_reader *reader)
     return -EAGAIN; /* whoever writes so fast rings again */
 }
 
-static int look_for_data(void *end, uint64_t arg)
-{
-    (void)arg;
-    return look(end);
-}
-
-static int wait_for_data(struct verso_channel_reader *reader, int timeout_ms)
-{
-    const struct verso__channel_wait wait = { .side = &reader->side,
-                                              .bell = &reader->side.lane->data_bell,
-                                              .sleeps = &reader->own->sleeps,
-                                              .look = look_for_data,
-                                              .end = reader };
-
-    return verso__channel_wait_for(&wait, timeout_ms);
-}
-
 /* Fills in what stands at @position if it is a message; its span, or 0. */
 static inline uint64_t show(const struct verso_channel_reader *reader, uint64_t position,
                             struct verso_channel_message *out_message)
@@ -414,7 +397,7 @@ static inline int next(struct verso_channel_reader *reader, int timeout_ms, stru
         (void)let_go(reader); /* who wants to know calls release */
     *out_span = show(reader, reader->position, out_message);
     while (__builtin_expect(*out_span == 0, 0)) {
-        int r = wait_for_data(reader, timeout_ms);
+        int r = verso__channel_wait_for_data(reader, timeout_ms);
 
         if (r != 0)
             return r;

@@ -339,14 +339,6 @@ static int arm(struct verso__channel_poll *poll, const struct verso__channel_wai
 
 /* ---- The public calls ---- */
 
-static int look_for_data(void *end, uint64_t arg)
-{
-    struct verso_channel_reader *reader = end;
-
-    (void)arg;
-    return reader->side.way->look(reader);
-}
-
 static int look_for_room(void *end, uint64_t span)
 {
     return verso__channel_look_for_room(end, span);
@@ -386,7 +378,7 @@ static const char no_descriptor[] = "ask for the descriptor first";
 
 int verso_channel_arm(struct verso_channel_reader *reader)
 {
-    struct verso__channel_wait wait = { .look = look_for_data, .end = reader };
+    struct verso__channel_wait wait = { .look = verso__channel_look_for_data, .end = reader };
 
     if (!reader)
         return verso__fail(-EINVAL, "arguments", NULL);

@@ -59,18 +59,20 @@ static int look(struct verso_channel_reader *reader)
     }
 }
 
-static int look_for_data(void *end, uint64_t arg)
+int verso__channel_look_for_data(void *end, uint64_t unused)
 {
-    (void)arg;
-    return look(end);
+    struct verso_channel_reader *reader = end;
+
+    (void)unused;
+    return reader->side.way->look(reader);
 }
 
-static int wait_for_data(struct verso_channel_reader *reader, int timeout_ms)
+int verso__channel_wait_for_data(struct verso_channel_reader *reader, int timeout_ms)
 {
     const struct verso__channel_wait wait = { .side = &reader->side,
                                               .bell = &reader->side.lane->data_bell,
                                               .sleeps = &reader->own->sleeps,
-                                              .look = look_for_data,
+                                              .look = verso__channel_look_for_data,
                                               .end = reader };
 
     return verso__channel_wait_for(&wait, timeout_ms);
@@ -119,7 +121,7 @@ static inline int next(struct verso_channel_reader *reader, int timeout_ms, stru
         release(reader);
     *out_span = show(reader, reader->position, out_message);
     while (__builtin_expect(*out_span == 0, 0)) {
-        int r = wait_for_data(reader, timeout_ms);
+        int r = verso__channel_wait_for_data(reader, timeout_ms);
 
         if (r != 0)
             return r;

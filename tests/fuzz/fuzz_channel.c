@@ -48,23 +48,6 @@ static struct {
 
 /* ---- What may be answered ---- */
 
-static void is_one_of(int r, const int *codes, size_t count)
-{
-    bool is_documented = false;
-
-    for (size_t i = 0; i < count; i++)
-        is_documented |= r == codes[i];
-    if (!is_documented)
-        (void)dprintf(STDERR_FILENO, "answered %d (%s)\n", r, verso_error_name(r));
-    must(is_documented);
-}
-
-#define answers(call, ...)                                             \
-    do {                                                               \
-        const int codes_[] = { __VA_ARGS__ };                          \
-        is_one_of((call), codes_, sizeof(codes_) / sizeof(codes_[0])); \
-    } while (0)
-
 #define SENT                                                                                                          \
     0, VERSO_CHANNEL_DROPPED, -EAGAIN, -ETIMEDOUT, VERSO_E_RANGE, -EBUSY, -EPIPE, VERSO_E_PEER_DIED, VERSO_E_CORRUPT, \
         -EUSERS, -ENOSPC

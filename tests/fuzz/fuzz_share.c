@@ -90,23 +90,6 @@ static int file_make(unsigned char *file, unsigned flags)
 
 /* ---- What may be answered ---- */
 
-static void is_one_of(int r, const int *codes, size_t count)
-{
-    bool is_documented = false;
-
-    for (size_t i = 0; i < count; i++)
-        is_documented |= r == codes[i];
-    if (!is_documented)
-        (void)dprintf(STDERR_FILENO, "answered %d (%s)\n", r, verso_error_name(r));
-    must(is_documented);
-}
-
-#define answers(call, ...)                                             \
-    do {                                                               \
-        const int codes_[] = { __VA_ARGS__ };                          \
-        is_one_of((call), codes_, sizeof(codes_) / sizeof(codes_[0])); \
-    } while (0)
-
 #define SEATED 0, -EUSERS, -ENOSPC, -ENOMEM, -ENOLCK, VERSO_E_READ_ONLY
 
 static int count_member(const struct verso_share_member *member, void *arg)

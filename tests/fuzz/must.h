@@ -3,6 +3,8 @@
 #ifndef VERSO_TESTS_MUST_H
 #define VERSO_TESTS_MUST_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,5 +21,23 @@ static inline void must_failed(const char *file, int line, const char *what)
     (void)dprintf(STDERR_FILENO, "%s:%d: does not hold: %s\nlast error: %s\n", file, line, what, text);
     abort();
 }
+
+/* A call that answers one of the codes that are documented, whatever it met with. */
+static inline void must_be_one_of(int r, const int *codes, size_t count)
+{
+    bool is_documented = false;
+
+    for (size_t i = 0; i < count; i++)
+        is_documented |= r == codes[i];
+    if (!is_documented)
+        (void)dprintf(STDERR_FILENO, "answered %d (%s)\n", r, verso_error_name(r));
+    must(is_documented);
+}
+
+#define answers(call, ...)                                                  \
+    do {                                                                    \
+        const int codes_[] = { __VA_ARGS__ };                               \
+        must_be_one_of((call), codes_, sizeof(codes_) / sizeof(codes_[0])); \
+    } while (0)
 
 #endif

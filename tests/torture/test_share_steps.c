@@ -9,8 +9,6 @@
 #include "child.h"
 #include "steps.h"
 
-#include <dirent.h>
-
 #define BYTES 5000
 #define GROWN 200000
 #define MOST 300000
@@ -96,24 +94,6 @@ static struct found look(void)
     assert_ok(verso_share_list(find, &found));
     assert_int_equal(found.errors, 0);
     return found;
-}
-
-/* Files in the directory of names, whatever they are called; makes each an hour old. */
-static unsigned files_left(void)
-{
-    const struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 1000000 } };
-    DIR *names = opendir(support_path("names"));
-    struct dirent *entry;
-    unsigned count = 0;
-
-    assert_non_null(names);
-    while ((entry = readdir(names)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            count++;
-            assert_int_equal(utimensat(dirfd(names), entry->d_name, old, AT_SYMLINK_NOFOLLOW), 0);
-        }
-    assert_int_equal(closedir(names), 0);
-    return count;
 }
 
 /* What the dead left can all be collected; then everything works as if they had never been. */

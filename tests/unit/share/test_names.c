@@ -2,7 +2,6 @@
 /* names - what is a name, who has it, when it goes; lists and collection. */
 #include "regions.h"
 
-#include <dirent.h>
 #include <pthread.h>
 
 static void test_create_attach_close(void **state)
@@ -162,24 +161,6 @@ static void test_races_meet_in_one(void **state)
         }
         assert_false(exists("race"));
     }
-}
-
-/* How many files are in the directory of names, whatever they are called; makes them look old. */
-static unsigned files_left(void)
-{
-    const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
-    DIR *names = opendir(support_path("names"));
-    struct dirent *entry;
-    unsigned count = 0;
-
-    assert_non_null(names);
-    while ((entry = readdir(names)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            count++;
-            assert_int_equal(utimensat(dirfd(names), entry->d_name, old, AT_SYMLINK_NOFOLLOW), 0);
-        }
-    assert_int_equal(closedir(names), 0);
-    return count;
 }
 
 static int refuse(void *data, uint64_t bytes, void *arg)
